@@ -1,0 +1,1 @@
+"""Coordinator (market maker) of prediction competitions settled by Discreet Log Contracts."""

@@ -1,0 +1,85 @@
+"""Bitcoin Core's JSON-RPC over HTTP: one call, one answer; refusals are values of the caller's."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from coordinator.adapters.http import HttpClient
+from coordinator.ports.faults import Rejected, Unreachable, Unsuitable
+from coordinator_core.errors import Fault
+from coordinator_core.secret import Secret
+
+SERVICE = "bitcoin"
+WARMING_UP = -28
+
+
+class RpcFailure(Struct):
+    """The `error` member of an answer."""
+
+    code: int
+    message: str
+
+
+class _Answer(Struct):
+    result: msgspec.Raw = msgspec.Raw(b"null")
+    error: RpcFailure | None = None
+
+
+class RpcError(Rejected):
+    """The node refused a call; `number` is Core's error code."""
+
+    code = "bitcoin.rpc"
+
+    def __init__(self, method: str, failure: RpcFailure) -> None:
+        super().__init__(SERVICE, f"{method}: {failure.message}", fault=Fault.NODE, remote_code=str(failure.code))
+        self.number = failure.code
+        self.message = failure.message
+
+
+class CoreRpc:
+    """Calls a node. The cookie file is read at each call: Core writes a new one at each start."""
+
+    def __init__(
+        self, url: str, *, cookie_file: Path | None = None, user: str = "", password: Secret | None = None
+    ) -> None:
+        self._cookie_file = cookie_file
+        self._user = user
+        self._password = password
+        self._http = HttpClient(SERVICE, url, fault=Fault.NODE, max_connections=16)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.close()
+
+    async def call(self, method: str, *params: object) -> Any:
+        """One call. Raises RpcError, Unreachable (also while the node warms up) or Unsuitable (credentials)."""
+        body = {"jsonrpc": "1.0", "id": "coordinator", "method": method, "params": list(params)}
+        reply = await self._http.post("/", json=body, headers={"Authorization": self._authorization()})
+        if reply.status in (401, 403):
+            raise Unsuitable(SERVICE, "the node refused the RPC credentials", fault=Fault.COORDINATOR)
+        if reply.is_later:
+            raise reply.later()
+        try:
+            answer = msgspec.json.decode(reply.body, type=_Answer)
+        except msgspec.DecodeError as error:
+            raise Unreachable(SERVICE, f"{method}: status {reply.status} without JSON", fault=Fault.NODE) from error
+        if answer.error is not None:
+            if answer.error.code == WARMING_UP:
+                raise Unreachable(SERVICE, answer.error.message, fault=Fault.NODE)
+            raise RpcError(method, answer.error)
+        return msgspec.json.decode(answer.result)
+
+    def _authorization(self) -> Secret:
+        if self._cookie_file is not None:
+            try:
+                pair = self._cookie_file.read_bytes().strip()
+            except OSError as error:
+                raise Unreachable(SERVICE, "the RPC cookie file cannot be read", fault=Fault.NODE) from error
+        else:
+            pair = f"{self._user}:".encode() + (self._password.reveal() if self._password else b"")
+        return Secret(b"Basic " + base64.b64encode(pair))

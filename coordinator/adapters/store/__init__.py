@@ -1,0 +1,1 @@
+"""The one database: truth and queue."""

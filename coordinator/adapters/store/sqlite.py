@@ -1,0 +1,181 @@
+"""SQLite behind ports.store.Store: WAL, synchronous=FULL, one writer, BEGIN IMMEDIATE, one process (file lock)."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, and_, event, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.reading import load_lane
+from coordinator.adapters.store.transaction import SqliteTransaction
+from coordinator.ports.store import BlockHeader, LaneRecord, TransitionRow, Watch
+from coordinator_core.errors import InvalidInput
+from coordinator_core.units import Height, UnixTime
+
+MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations"
+READERS = 4
+BUSY_MILLISECONDS = 5_000
+
+
+class SqliteStore:
+    """One database file, owned by one process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = asyncio.Lock()
+        self._file_lock = path.with_suffix(".lock").open("w")
+        self._writer = _engine(path, pool_size=1, read_only=False)
+        self._reader = _engine(path, pool_size=READERS, read_only=True)
+
+    @classmethod
+    async def open(cls, path: Path) -> SqliteStore:
+        """Lock, migrate and open a database. Raises InvalidInput when another process holds it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store = cls(path)
+        try:
+            fcntl.flock(store._file_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await store.close()
+            raise InvalidInput("database", f"{path.name} is in use by another process", "stop it first") from None
+        async with store._writer.begin() as connection:
+            await connection.run_sync(_migrate)
+        return store
+
+    async def close(self) -> None:
+        """Close connections and release the file lock."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+        self._file_lock.close()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncGenerator[SqliteTransaction]:
+        """See ports.store.Store."""
+        async with self._lock, self._writer.begin() as connection:
+            yield SqliteTransaction(connection)
+
+    async def lane(self, lane: str) -> LaneRecord | None:
+        """See ports.store.Store."""
+        async with self._reader.connect() as connection:
+            return await load_lane(connection, lane)
+
+    async def lanes(self) -> Sequence[str]:
+        """See ports.store.Store."""
+        async with self._reader.connect() as connection:
+            return [row.id for row in await connection.execute(select(t.lane.c.id).order_by(t.lane.c.id.desc()))]
+
+    async def transitions(self, lane: str) -> Sequence[TransitionRow]:
+        """See ports.store.Store."""
+        c = t.transition.c
+        query = select(c.seq, c.from_state, c.to_state, c.reason, c.at).where(c.lane == lane).order_by(c.seq)
+        async with self._reader.connect() as connection:
+            return [TransitionRow(*row) for row in await connection.execute(query)]
+
+    async def blob(self, name: str) -> bytes | None:
+        """See ports.store.Store."""
+        async with self._reader.connect() as connection:
+            return await connection.scalar(select(t.blob.c.bytes).where(t.blob.c.name == name))
+
+    async def pinned(self, duty: str, slot: str) -> bytes | None:
+        """See ports.store.Store."""
+        async with self._reader.connect() as connection:
+            return await connection.scalar(select(t.pin.c.value).where(t.pin.c.duty == duty, t.pin.c.slot == slot))
+
+    async def tip(self) -> BlockHeader | None:
+        """See ports.store.Store."""
+        c = t.chain_block.c
+        query = select(c.height, c.hash, c.time, c.median_time).order_by(c.height.desc()).limit(1)
+        async with self._reader.connect() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return BlockHeader(Height(row.height), row.hash, UnixTime(row.time), UnixTime(row.median_time))
+
+    async def watched(self) -> Mapping[Watch, frozenset[str]]:
+        """See ports.store.Store."""
+        found: dict[Watch, set[str]] = {}
+        async with self._reader.connect() as connection:
+            for row in await connection.execute(select(t.watch.c.keytype, t.watch.c.key, t.watch.c.lane)):
+                found.setdefault(Watch(row.keytype, row.key), set()).add(row.lane)
+        return {watch: frozenset(lanes) for watch, lanes in found.items()}
+
+    async def duty_due(self, now: float) -> bool:
+        """See ports.store.Store."""
+        query = select(t.duty.c.id).where(text("status = 'open'"), t.duty.c.due_at <= now).limit(1)
+        async with self._reader.connect() as connection:
+            return await connection.scalar(query) is not None
+
+    async def timer_due(self, wall: UnixTime, domain: UnixTime, height: Height) -> bool:
+        """See ports.store.Store."""
+        c = t.timer.c
+        due = or_(
+            and_(c.name == "wall", c.due <= wall),
+            and_(c.name == "domain", c.due <= domain),
+            and_(c.name == "height", c.due <= height),
+        )
+        async with self._reader.connect() as connection:
+            return await connection.scalar(select(c.lane).where(due).limit(1)) is not None
+
+    async def open_duties(self, lane: str) -> Sequence[tuple[str, str, int, str | None]]:
+        """See ports.store.Store."""
+        c = t.duty.c
+        query = select(c.kind, c.id, c.attempts, c.last_error).where(c.lane == lane, c.status.in_(("open", "dead")))
+        async with self._reader.connect() as connection:
+            return [(row.kind, row.id, row.attempts, row.last_error) for row in await connection.execute(query)]
+
+    @property
+    def writer(self) -> AsyncEngine:
+        """For other stores of the same file (secrets, wallet); they use `write_connection`."""
+        return self._writer
+
+    @asynccontextmanager
+    async def write_connection(self) -> AsyncGenerator[Any]:
+        """A raw write transaction under the same lock, for the secret store and the wallet."""
+        async with self._lock, self._writer.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read_connection(self) -> AsyncGenerator[Any]:
+        """A raw read connection."""
+        async with self._reader.connect() as connection:
+            yield connection
+
+
+def _engine(path: Path, *, pool_size: int, read_only: bool) -> AsyncEngine:
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool, pool_size=pool_size, max_overflow=0
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        # busy_timeout comes first: switching the journal mode can already meet a lock.
+        pragmas = [f"busy_timeout={BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"]
+        if read_only:
+            pragmas.append("query_only=ON")
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

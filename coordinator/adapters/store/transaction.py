@@ -1,0 +1,226 @@
+"""One write transaction on SQLite: the statements behind ports.store.Transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.chain_rows import ChainRows
+from coordinator.adapters.store.reading import load_lane
+from coordinator.domain.facts import Fact
+from coordinator.ports.store import DutyRow, LaneRecord, Wake, Watch
+from coordinator_core.errors import Misuse
+from coordinator_core.units import UnixTime
+
+NEW, DONE, PARKED = 0, 1, 2
+
+
+class StaleRevision(Misuse):
+    """A lane changed between load and save: the single writer was bypassed."""
+
+    code = "store.stale_revision"
+
+
+class SqliteTransaction(ChainRows):
+    """See ports.store.Transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        super().__init__(connection)
+        self._c = connection
+
+    async def create_lane(self, lane: str, state: bytes, tag: str, now: UnixTime) -> None:
+        await self._c.execute(insert(t.lane).values(id=lane, created_at=now, rev=0))
+        await self._c.execute(insert(t.state_row).values(lane=lane, state=tag, v=1, rev=0, data=state, entered_at=now))
+
+    async def load(self, lane: str) -> LaneRecord | None:
+        return await load_lane(self._c, lane)
+
+    async def save_state(
+        self, record: LaneRecord, steps: Sequence[tuple[str, str, str]], state: bytes, now: UnixTime, *, terminal: bool
+    ) -> None:
+        rev = record.rev + len(steps)
+        values = {"rev": rev, "terminal_at": now if terminal else None}
+        done = await self._c.execute(
+            update(t.lane).where(t.lane.c.id == record.id, t.lane.c.rev == record.rev).values(**values)
+        )
+        if done.rowcount != 1:
+            raise StaleRevision(f"lane {record.id} is not at revision {record.rev}")
+        await self._c.execute(
+            update(t.state_row)
+            .where(t.state_row.c.lane == record.id)
+            .values(state=steps[-1][1], rev=rev, data=state, entered_at=now)
+        )
+        rows = [
+            {"lane": record.id, "from_state": a, "to_state": b, "rev": record.rev + n, "reason": why, "at": now}
+            for n, (a, b, why) in enumerate(steps, start=1)
+        ]
+        await self._c.execute(insert(t.transition), rows)
+
+    async def put_facts(self, lane: str, facts: Sequence[Fact], source: str, now: UnixTime) -> bool:
+        changed = False
+        for fact in facts:
+            body = msgspec.json.encode(fact)
+            row = {"lane": lane, "kind": fact.kind(), "key": fact.key, "body": body}
+            statement = insert(t.fact).values(**row, source=source, observed_at=now)
+            if fact.repeatable:
+                statement = statement.on_conflict_do_update(
+                    index_elements=["lane", "kind", "key"],
+                    set_={"body": body, "source": source, "observed_at": now},
+                    where=t.fact.c.body != body,
+                )
+            else:
+                statement = statement.on_conflict_do_nothing()
+            changed |= (await self._c.execute(statement)).rowcount == 1
+        return changed
+
+    async def notify(self, lane: str, prio: int, source: str, dkey: str, kind: str, now: UnixTime) -> int | None:
+        row = {"lane": lane, "prio": prio, "source": source, "dkey": dkey, "kind": kind, "received_at": now}
+        done = await self._c.execute(insert(t.inbox).values(**row, status=NEW).on_conflict_do_nothing())
+        if done.rowcount != 1:
+            return None
+        return await self._c.scalar(select(t.inbox.c.seq).where(t.inbox.c.source == source, t.inbox.c.dkey == dkey))
+
+    async def answered(self, source: str, dkey: str) -> bytes | None:
+        return await self._c.scalar(
+            select(t.inbox.c.response).where(t.inbox.c.source == source, t.inbox.c.dkey == dkey)
+        )
+
+    async def answer(self, seq: int, response: bytes, now: UnixTime) -> None:
+        await self._c.execute(
+            update(t.inbox).where(t.inbox.c.seq == seq).values(response=response, status=DONE, done_at=now)
+        )
+
+    async def next_lane(self, *, oldest: bool) -> str | None:
+        order = (t.inbox.c.seq,) if oldest else (t.inbox.c.prio, t.inbox.c.seq)
+        return await self._c.scalar(select(t.inbox.c.lane).where(text("status = 0")).order_by(*order).limit(1))
+
+    async def finish_inbox(self, lane: str, now: UnixTime) -> int:
+        done = await self._c.execute(
+            update(t.inbox).where(t.inbox.c.lane == lane, text("status = 0")).values(status=DONE, done_at=now)
+        )
+        return done.rowcount
+
+    async def quarantine(self, lane: str, reason: str, now: UnixTime) -> None:
+        await self._c.execute(update(t.lane).where(t.lane.c.id == lane).values(quarantined_reason=reason))
+        await self._c.execute(
+            update(t.inbox)
+            .where(t.inbox.c.lane == lane, text("status = 0"))
+            .values(status=PARKED, done_at=now, error=reason)
+        )
+
+    async def want_duties(self, lane: str, wanted: Mapping[str, tuple[str, str, bytes]], now: float) -> None:
+        rows = await self._c.execute(select(t.duty.c.id).where(t.duty.c.lane == lane, text("status = 'open'")))
+        gone = [row.id for row in rows if row.id not in wanted]
+        if gone:
+            await self._c.execute(
+                update(t.duty).where(t.duty.c.id.in_(gone)).values(status="obsolete", done_at=int(now), owner=None)
+            )
+        for name, (channel, kind, args) in wanted.items():
+            row = {"id": name, "lane": lane, "channel": channel, "kind": kind, "args": args, "created_at": int(now)}
+            fresh = {"v": 1, "status": "open", "attempts": 0, "failures": 0, "due_at": now, "fence": 0}
+            again = {"status": "open", "args": args, "due_at": now, "failures": 0, "done_at": None}
+            # Wanted again after it became obsolete, or done without the fact it was to produce (a reorg took it back).
+            await self._c.execute(
+                insert(t.duty)
+                .values(**row, **fresh)
+                .on_conflict_do_update(
+                    index_elements=["id"], set_=again, where=t.duty.c.status.in_(("obsolete", "done"))
+                )
+            )
+
+    async def set_wake(self, lane: str, wake: Wake) -> None:
+        await self._c.execute(delete(t.timer).where(t.timer.c.lane == lane))
+        due = {"wall": wake.wall, "domain": wake.domain, "height": wake.height}
+        rows = [{"lane": lane, "name": name, "due": value} for name, value in due.items() if value is not None]
+        if rows:
+            await self._c.execute(insert(t.timer), rows)
+
+    async def set_watches(self, lane: str, watches: Sequence[Watch]) -> None:
+        if watches:
+            rows = [{"keytype": w.keytype, "key": w.key, "lane": lane, "backfilled": 0} for w in watches]
+            await self._c.execute(insert(t.watch).on_conflict_do_nothing(), rows)
+
+    async def claim(self, now: float, lease: float, owner: str, limits: Mapping[str, int]) -> Sequence[DutyRow]:
+        claimed: list[DutyRow] = []
+        for channel, limit in limits.items():
+            due = (
+                select(t.duty.c.id)
+                .where(text("status = 'open'"), t.duty.c.due_at <= now, t.duty.c.channel == channel)
+                .order_by(t.duty.c.due_at)
+                .limit(limit)
+            )
+            rows = await self._c.execute(
+                update(t.duty)
+                .where(t.duty.c.id.in_(due))
+                .values(owner=owner, fence=t.duty.c.fence + 1, attempts=t.duty.c.attempts + 1, due_at=now + lease)
+                .returning(
+                    t.duty.c.id,
+                    t.duty.c.lane,
+                    t.duty.c.channel,
+                    t.duty.c.kind,
+                    t.duty.c.args,
+                    t.duty.c.attempts,
+                    t.duty.c.failures,
+                    t.duty.c.fence,
+                )
+            )
+            claimed.extend(DutyRow(*row) for row in rows)
+        return claimed
+
+    async def complete(self, row: DutyRow, status: str, due_at: float, error: str | None, now: float) -> bool:
+        failures = row.failures + 1 if error is not None else 0
+        values = {"status": status, "due_at": due_at, "owner": None, "last_error": error, "failures": failures}
+        if status != "open":
+            values["done_at"] = int(now)
+        done = await self._c.execute(
+            update(t.duty)
+            .where(t.duty.c.id == row.id, t.duty.c.fence == row.fence, text("status = 'open'"))
+            .values(**values)
+        )
+        if done.rowcount != 1:
+            return False
+        if status != "open" or error is not None:
+            attempt = {"duty": row.id, "fence": row.fence, "ended_at": now, "outcome": status, "error": error}
+            await self._c.execute(insert(t.duty_attempt).values(**attempt))
+        return True
+
+    async def pin(self, duty: str, slot: str, value: bytes) -> bytes:
+        await self._c.execute(insert(t.pin).values(duty=duty, slot=slot, value=value).on_conflict_do_nothing())
+        stored = await self._c.scalar(select(t.pin.c.value).where(t.pin.c.duty == duty, t.pin.c.slot == slot))
+        if stored is None:
+            raise Misuse(f"pin {slot} of {duty} was not written")
+        return stored
+
+    async def reserve(self, resource: str, lane: str, purpose: str, value: bytes = b"") -> bool:
+        row = {"resource": resource, "lane": lane, "purpose": purpose, "value": value}
+        await self._c.execute(insert(t.reservation).values(**row).on_conflict_do_nothing())
+        owner = (
+            await self._c.execute(
+                select(t.reservation.c.lane, t.reservation.c.purpose).where(t.reservation.c.resource == resource)
+            )
+        ).one()
+        return (owner.lane, owner.purpose) == (lane, purpose)
+
+    async def put_blob(self, data: bytes) -> str:
+        name = hashlib.sha256(data).hexdigest()
+        await self._c.execute(insert(t.blob).values(name=name, bytes=data).on_conflict_do_nothing())
+        return name
+
+    async def fire_timers(self, wall: UnixTime, domain: UnixTime, height: int) -> Sequence[str]:
+        lanes: set[str] = set()
+        for name, value in (("wall", wall), ("domain", domain), ("height", height)):
+            rows = await self._c.execute(
+                delete(t.timer).where(t.timer.c.name == name, t.timer.c.due <= value).returning(t.timer.c.lane)
+            )
+            lanes.update(row.lane for row in rows)
+        return sorted(lanes)
+
+    async def count(self, table: str) -> int:
+        """Rows of a table, for tests and the doctor."""
+        return int(await self._c.scalar(select(func.count()).select_from(t.metadata.tables[table])) or 0)

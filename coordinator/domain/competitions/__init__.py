@@ -1,0 +1,1 @@
+"""The life of a competition: its states and the function that moves it."""

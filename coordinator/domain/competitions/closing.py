@@ -1,0 +1,144 @@
+"""The closing: windows, who is dropped, and whether another attempt may start."""
+
+from __future__ import annotations
+
+from coordinator.domain.facts import (
+    Approval,
+    AttemptFault,
+    Batch,
+    BatchesOpen,
+    BatchHung,
+    BatchSigned,
+    Forwarded,
+    HoldsRead,
+    Ready,
+    Registered,
+    Seal,
+    SessionOpen,
+    SpareOpen,
+)
+from coordinator.domain.lane import Lane
+from coordinator_core.competition.closing import is_left_out, max_signing_sessions, was_late
+from coordinator_core.competition.observation import ATTEMPTS
+from coordinator_core.competition.schedule import may_start_attempt
+from coordinator_core.units import UnixTime
+
+
+def may_start(lane: Lane, attempt: int, players: int) -> str | None:
+    """None when an attempt may start with so many players, else the reason why not."""
+    if attempt > ATTEMPTS:
+        return f"{ATTEMPTS} attempts are used up"
+    if players < lane.terms.entries.minimum:
+        return f"{players} players are left, {lane.terms.entries.minimum} are needed"
+    if not may_start_attempt(lane.terms, lane.world.tip):
+        return "fewer than 6 blocks are left before the funding deadline"
+    return None
+
+
+def sealing_deadline(lane: Lane, attempt: int) -> UnixTime | None:
+    """Wall time at which the sealing window ends; None before the session is open."""
+    opened = lane.facts.get(SessionOpen, attempt)
+    return None if opened is None else UnixTime(opened.opened_at + lane.terms.schedule.closing.sealing)
+
+
+def approval_deadline(lane: Lane, attempt: int) -> UnixTime | None:
+    """Wall time at which the newest approval window ends: a spare session opens one of its own."""
+    opened = lane.facts.get(BatchesOpen, attempt)
+    if opened is None:
+        return None
+    starts = [opened.opened_at, *(spare.opened_at for spare in lane.facts.of_attempt(SpareOpen, attempt))]
+    return UnixTime(max(starts) + lane.terms.schedule.closing.approvals)
+
+
+def open_batches(lane: Lane, attempt: int) -> tuple[Batch, ...]:
+    """The session in force for each batch index: the batch itself, or the newest spare that replaces it."""
+    opened = lane.facts.get(BatchesOpen, attempt)
+    if opened is None:
+        return ()
+    current = {batch.index: batch for batch in opened.batches}
+    for spare in sorted(lane.facts.of_attempt(SpareOpen, attempt), key=lambda fact: fact.opened_at):
+        current[spare.batch.index] = spare.batch
+    return tuple(current[index] for index in sorted(current))
+
+
+def hung(lane: Lane, attempt: int) -> tuple[Batch, ...]:
+    """Batches in force that failed and have no signatures: each needs a spare."""
+    done = {fact.index for fact in lane.facts.of_attempt(BatchSigned, attempt)}
+    failed = {fact.session_id for fact in lane.facts.of_attempt(BatchHung, attempt)}
+    return tuple(b for b in open_batches(lane, attempt) if b.session_id in failed and b.index not in done)
+
+
+def spares_allowed(batches: int) -> int:
+    """Signing sessions of the quota beyond the batches themselves."""
+    return max_signing_sessions(batches) - batches
+
+
+def sealed(lane: Lane, attempt: int) -> frozenset[str]:
+    """Players whose registration keymeld took."""
+    return frozenset(f.entry_id for f in lane.facts.of_attempt(Registered, attempt) if f.refusal is None)
+
+
+def absent_at_sealing(lane: Lane, attempt: int, roster: tuple[str, ...]) -> frozenset[str]:
+    """Players who have not sealed; a key that keymeld refused is the player's fault and counts as absent."""
+    handed_in = {f.entry_id for f in lane.facts.of_attempt(Seal, attempt)}
+    refused = {f.entry_id for f in lane.facts.of_attempt(Registered, attempt) if f.refusal is not None}
+    return frozenset(e for e in roster if e not in handed_in or e in refused)
+
+
+def ready_players(lane: Lane, attempt: int) -> frozenset[str]:
+    """Players who said `ready` for exactly the sessions in force."""
+    current = tuple(sorted(batch.session_id for batch in open_batches(lane, attempt)))
+    return frozenset(f.entry_id for f in lane.facts.of_attempt(Ready, attempt) if tuple(sorted(f.sessions)) == current)
+
+
+def approved(lane: Lane, attempt: int, entry_id: str) -> bool:
+    """True when a player handed over its approval of every session in force: handed over valid in time = approved."""
+    given = {f.session_id for f in lane.facts.of_attempt(Approval, attempt) if f.entry_id == entry_id}
+    passed_on = {f.session_id for f in lane.facts.of_attempt(Forwarded, attempt) if f.entry_id == entry_id}
+    return all(batch.session_id in given | passed_on for batch in open_batches(lane, attempt))
+
+
+def absent_at_approval(lane: Lane, attempt: int, roster: tuple[str, ...]) -> frozenset[str]:
+    """Players who did not approve every session in force."""
+    return frozenset(e for e in roster if not approved(lane, attempt, e))
+
+
+def lost_holds(lane: Lane, attempt: int) -> frozenset[str]:
+    """Players whose hold was lost or too short when it was last read for this attempt."""
+    read = lane.facts.get(HoldsRead, attempt)
+    return frozenset(read.lost) if read is not None else frozenset()
+
+
+def late_players(lane: Lane, before: int) -> frozenset[str]:
+    """Players who sealed or were ready after three quarters of a window in an attempt before `before`."""
+    late: set[str] = set()
+    for attempt in range(1, before):
+        late |= _late_in(lane, attempt)
+    return frozenset(late)
+
+
+def _late_in(lane: Lane, attempt: int) -> set[str]:
+    late: set[str] = set()
+    if (session := lane.facts.get(SessionOpen, attempt)) is not None:
+        end = UnixTime(session.opened_at + lane.terms.schedule.closing.sealing)
+        seals = lane.facts.of_attempt(Seal, attempt)
+        late |= {f.entry_id for f in seals if was_late(session.opened_at, end, f.at)}
+    if (batches := lane.facts.get(BatchesOpen, attempt)) is not None:
+        end = UnixTime(batches.opened_at + lane.terms.schedule.closing.approvals)
+        ready = lane.facts.of_attempt(Ready, attempt)
+        late |= {f.entry_id for f in ready if was_late(batches.opened_at, end, f.at)}
+    return late
+
+
+def next_roster(lane: Lane, attempt: int, roster: tuple[str, ...], absent: frozenset[str]) -> tuple[str, ...]:
+    """Who is in the attempt after `attempt`: present ones; from attempt 3 on without those who were late before."""
+    following = attempt + 1
+    dropped = set(absent)
+    dropped |= {e for e in late_players(lane, following) if is_left_out(following, late_before=True)}
+    return tuple(e for e in roster if e not in dropped)
+
+
+def keymeld_fault(lane: Lane, attempt: int) -> str | None:
+    """The reason why keymeld cannot finish this attempt, if there is one."""
+    fault = lane.facts.get(AttemptFault, attempt)
+    return fault.reason if fault is not None else None

@@ -1,0 +1,206 @@
+"""Paying out: prizes by entry, and when the contract's outputs are all settled (money sections 6 and 7).
+
+One code for attested outcomes, refund-all and expiry. What a prize is follows from the facts at each load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coordinator.domain.competitions.states import (
+    Competition,
+    DeltaBroadcasted,
+    ExpiryBroadcasted,
+    OutcomeBroadcasted,
+)
+from coordinator.domain.facts import EntryKeyHeld, Payout, Pinned, PreimageHeld, PrizeState, Sent
+from coordinator.domain.lane import Lane
+from coordinator.domain.typestate import Step
+from coordinator_core.competition.payouts import payouts_at
+from coordinator_core.units import Blocks, Height, Sats
+
+FINAL = frozenset({PrizeState.PAID, PrizeState.CLAIMED, PrizeState.OWED, PrizeState.LAPSED, PrizeState.VOID})
+BLOCKS_BEFORE_CLAIM = 13
+
+Settled = OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What an entry wins: `gross` of the pool, `net` of it over Lightning. `vout` is its place among the split's outputs."""
+
+    entry_id: str
+    place: int | None
+    """1 for the first place; None for a stake given back."""
+    gross: Sats
+    net: Sats
+    vout: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prize:
+    """A share and what became of it."""
+
+    share: Share
+    state: PrizeState
+    payout: Payout | None = None
+
+
+def shares(lane: Lane, roster: tuple[str, ...], outcome: int | None) -> tuple[Share, ...]:
+    """Who gets what of an outcome, by ascending player index (the order of the split's outputs).
+
+    `outcome` None is the expiry; the last attested outcome is refund-all. Both give every stake back in full.
+    """
+    paid = payouts_at(lane.terms, len(roster), outcome)
+    outputs = {payout.player: vout for vout, payout in enumerate(sorted(paid, key=lambda p: p.player))}
+    listed = [Share(roster[p.player], p.place, p.gross, p.net, outputs[p.player]) for p in paid]
+    return tuple(sorted(listed, key=lambda share: share.vout))
+
+
+def outcome_of(state: Settled) -> int | None:
+    """The attested outcome of a state that pays out; None for the expiry."""
+    return None if isinstance(state, ExpiryBroadcasted) else state.outcome
+
+
+def outcome_txid(lane: Lane, state: Settled) -> str | None:
+    """The outcome or expiry transaction that confirmed, or the one we sent."""
+    pin = lane.facts.get(Pinned, state.attempt)
+    if pin is not None and (seen := lane.world.spent.get(f"{pin.funding_txid}:{pin.funding_vout}")) is not None:
+        return seen.txid
+    sent = lane.facts.get(Sent, "expiry" if outcome_of(state) is None else "outcome")
+    return sent.txid if sent is not None else None
+
+
+def prizes(lane: Lane, state: Settled) -> tuple[Prize, ...]:
+    """Every prize with its present state."""
+    return tuple(_prize(lane, state, share) for share in shares(lane, state.roster, outcome_of(state)))
+
+
+def _prize(lane: Lane, state: Settled, share: Share) -> Prize:
+    payout = lane.facts.get(Payout, share.entry_id)
+    if share.entry_id in state.written_off:
+        return Prize(share, PrizeState.VOID)
+    if payout is not None and payout.state is PrizeState.PAID:
+        return Prize(share, PrizeState.PAID, payout)
+    on_chain = _spent_share(lane, state, share)
+    if on_chain is not None:
+        return Prize(share, on_chain, payout)
+    if payout is not None and payout.state in (PrizeState.PAYING, PrizeState.UNKNOWN):
+        return Prize(share, payout.state, payout)
+    if lightning_window(lane, state) <= 0:
+        return Prize(share, PrizeState.ONCHAIN, payout)
+    return Prize(share, PrizeState.CLAIMABLE, payout)
+
+
+def _spent_share(lane: Lane, state: Settled, share: Share) -> PrizeState | None:
+    if not isinstance(state, DeltaBroadcasted):
+        return None
+    outpoint = f"{state.split_txid}:{share.vout}"
+    if lane.world.spend_depth(outpoint) < lane.terms.contract.required_confirmations:
+        return None
+    spender = lane.world.spent[outpoint].txid
+    ours = {fact.txid for fact in lane.facts.all(Sent) if fact.role.startswith("sweep:")}
+    return PrizeState.OWED if spender in ours else PrizeState.CLAIMED
+
+
+def claim_height(lane: Lane, state: Settled) -> Height:
+    """First height whose block may hold a winner's `win`: nothing is paid over Lightning within 13 blocks of it."""
+    tip, delta = lane.world.tip, lane.terms.contract.delta
+    if isinstance(state, DeltaBroadcasted) and (split := lane.world.confirmed.get(state.split_txid)) is not None:
+        return Height(split + delta)
+    txid = outcome_txid(lane, state)
+    outcome = lane.world.confirmed.get(txid or "", Height(tip + 1))
+    return Height(max(outcome + delta, tip + 1) + delta)
+
+
+def lightning_window(lane: Lane, state: Settled) -> Blocks:
+    """Blocks a payout's HTLCs may last now: they end at least 13 blocks before the claim height, counted from tip + 3."""
+    return Blocks(claim_height(lane, state) - BLOCKS_BEFORE_CLAIM - (lane.world.tip + 3))
+
+
+def closable(lane: Lane, state: Settled) -> bool:
+    """True when every winner of the outcome was paid and gave its entry key: one transaction takes everything back."""
+    listed = prizes(lane, state)
+    paid = all(prize.state is PrizeState.PAID for prize in listed)
+    return paid and all(lane.facts.get(EntryKeyHeld, prize.share.entry_id) is not None for prize in listed)
+
+
+def split_due(lane: Lane, state: OutcomeBroadcasted | ExpiryBroadcasted) -> bool:
+    """True from the block before the split may confirm, unless the output is being closed."""
+    txid = outcome_txid(lane, state)
+    confirmed = lane.world.confirmed.get(txid) if txid is not None else None
+    if confirmed is None or _all_void(lane, state) or lane.facts.get(Sent, "close") is not None:
+        return False
+    return lane.world.tip + 1 >= confirmed + lane.terms.contract.delta
+
+
+def reclaim_due(lane: Lane, state: OutcomeBroadcasted | ExpiryBroadcasted) -> bool:
+    """True when every winner's ticket is written off and the outcome output can be reclaimed: no split is ever spent
+    through a written-off ticket, it would reveal the preimage."""
+    txid = outcome_txid(lane, state)
+    confirmed = lane.world.confirmed.get(txid) if txid is not None else None
+    return (
+        _all_void(lane, state)
+        and confirmed is not None
+        and lane.world.tip + 1 >= confirmed + 2 * lane.terms.contract.delta
+    )
+
+
+def _all_void(lane: Lane, state: Settled) -> bool:
+    return all(prize.state is PrizeState.VOID for prize in prizes(lane, state))
+
+
+def share_sweep(lane: Lane, state: DeltaBroadcasted, prize: Prize) -> str | None:
+    """How our side takes a share back now: "close" with the entry key, "sellback" with the payout preimage, "reclaim"
+    when nobody claimed it; None while it is not ours to take."""
+    entry_id = prize.share.entry_id
+    split = lane.world.confirmed.get(state.split_txid)
+    if split is None or f"{state.split_txid}:{prize.share.vout}" in lane.world.spent:
+        return None
+    if prize.state is PrizeState.PAID:
+        if lane.facts.get(EntryKeyHeld, entry_id) is not None:
+            return "close"
+        return "sellback" if lane.facts.get(PreimageHeld, entry_id) is not None else None
+    if prize.state in (PrizeState.PAYING, PrizeState.UNKNOWN):
+        return None
+    return "reclaim" if lane.world.tip + 1 >= split + 2 * lane.terms.contract.delta else None
+
+
+def paying_out(state: OutcomeBroadcasted | ExpiryBroadcasted, lane: Lane) -> Step[Competition] | None:
+    """The next step while the outcome output stands: followed, split, or closed."""
+    if (followed := _follow_confirmed(state, lane)) is not None:
+        return followed
+    txid = outcome_txid(lane, state)
+    needed = lane.terms.contract.required_confirmations
+    if txid is None:
+        return None
+    spender = lane.world.spent.get(f"{txid}:0")
+    split = lane.facts.get(Sent, "split")
+    if spender is not None and spender.txid in _ours(lane, "close", "reclaim"):
+        return state.closed() if lane.world.spend_depth(f"{txid}:0") >= needed else None
+    if spender is not None:
+        return state.split(spender.txid)
+    return state.split(split.txid) if split is not None else None
+
+
+def _ours(lane: Lane, *roles: str) -> frozenset[str]:
+    return frozenset(sent.txid for role in roles if (sent := lane.facts.get(Sent, role)) is not None)
+
+
+def _follow_confirmed(state: OutcomeBroadcasted | ExpiryBroadcasted, lane: Lane) -> Step[Competition] | None:
+    """The ledger follows what confirmed: the expiry instead of the outcome."""
+    expiry = lane.facts.get(Sent, "expiry")
+    if isinstance(state, OutcomeBroadcasted) and expiry is not None and expiry.txid == outcome_txid(lane, state):
+        return state.expiry_confirmed()
+    return None
+
+
+def outputs_settled(state: DeltaBroadcasted, lane: Lane) -> bool:
+    """True when each prize is final and each output of the split is spent with required_confirmations."""
+    needed = lane.terms.contract.required_confirmations
+    if lane.world.confirmations(state.split_txid) < needed:
+        return False
+    return all(
+        prize.state in FINAL and lane.world.spend_depth(f"{state.split_txid}:{prize.share.vout}") >= needed
+        for prize in prizes(lane, state)
+    )

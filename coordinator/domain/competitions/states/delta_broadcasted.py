@@ -1,0 +1,23 @@
+"""DeltaBroadcasted: each winner has its own output; it is claimed, bought or reclaimed."""
+
+from __future__ import annotations
+
+from coordinator.domain.competitions.states.ended import Completed
+from coordinator.domain.typestate import State, Step, consumes
+
+
+class DeltaBroadcasted(State, frozen=True, kw_only=True, tag="delta_broadcasted"):
+    """The split transaction is on its way or confirmed."""
+
+    roster: tuple[str, ...]
+    attempt: int
+    funding_txid: str
+    contract: str
+    written_off: tuple[str, ...] = ()
+    outcome: int | None
+    split_txid: str
+
+    @consumes
+    def all_settled(self) -> Step[Completed]:
+        """Each prize is PAID, CLAIMED, OWED or VOID, each output swept or claimed."""
+        return Step(Completed(funding_txid=self.funding_txid, outcome=self.outcome), "every prize is settled")

@@ -1,0 +1,1 @@
+"""Derivations, ECIES and EncryptedData (keymeld section 1)."""

@@ -1,0 +1,1 @@
+"""HTTP in front of the gateway (keymeld section 2): routes, bodies, errors, rate limits."""

@@ -1,0 +1,59 @@
+"""The apply loop: one lane at a time, the most urgent first, every fourth time the longest waiting one."""
+
+from __future__ import annotations
+
+import random
+
+import structlog
+
+from coordinator.engine.apply import InvariantViolation, apply_lane
+from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.wakeups import Wakeups, wait
+from coordinator.ports.store import Store
+from coordinator_core.errors import CoreError
+
+IDLE_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+class Applier:
+    """Turns inbox rows into transitions until stopped."""
+
+    def __init__(self, store: Store, clock: Clockwork, wakeups: Wakeups) -> None:
+        self._store = store
+        self._clock = clock
+        self._wakeups = wakeups
+        self._turn = 0
+
+    async def run(self) -> None:
+        """Apply for ever."""
+        while True:
+            if not await self.step():
+                await wait(self._wakeups.apply, IDLE_SECONDS * random.uniform(0.8, 1.2))
+
+    async def step(self) -> bool:
+        """Apply the next lane; False when there is nothing to do."""
+        self._turn += 1
+        async with self._store.write() as tx:
+            lane = await tx.next_lane(oldest=self._turn % 4 == 0)
+        if lane is None:
+            return False
+        try:
+            async with self._store.write() as tx:
+                record = await tx.load(lane)
+                if record is None or record.quarantined is not None:
+                    await tx.finish_inbox(lane, self._clock.wall())
+                    return True
+                await apply_lane(tx, record, self._clock)
+                await tx.finish_inbox(lane, self._clock.wall())
+        except (InvariantViolation, CoreError, ValueError) as error:
+            await self._quarantine(lane, error)
+        self._wakeups.duties.set()
+        self._wakeups.changed(lane)
+        return True
+
+    async def _quarantine(self, lane: str, error: Exception) -> None:
+        log.error("lane quarantined", lane=lane, error=str(error))
+        async with self._store.write() as tx:
+            await tx.quarantine(lane, str(error), self._clock.wall())

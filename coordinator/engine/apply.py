@@ -1,0 +1,85 @@
+"""Apply: load a lane, run `advance` to its fixpoint, write state, log, duties, timers and watches in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import structlog
+
+from coordinator.domain.competitions.advance import advance
+from coordinator.domain.competitions.states import Competition
+from coordinator.domain.competitions.wanted import wanted
+from coordinator.domain.competitions.watching import deadline, watched
+from coordinator.domain.lane import Lane, World
+from coordinator.engine import codec
+from coordinator.engine.clockwork import Clockwork
+from coordinator.ports.store import LaneRecord, Transaction, Wake, Watch
+from coordinator_core.errors import CoreError
+
+MAX_STEPS = 32
+TERMINAL = frozenset({"completed", "cancelled", "failed"})
+
+log = structlog.get_logger()
+
+
+class InvariantViolation(CoreError):
+    """A lane contradicts itself: it is quarantined, the engine goes on."""
+
+    code = "engine.invariant"
+
+
+@dataclass(slots=True)
+class Applied:
+    """What one application of a lane did."""
+
+    state: Competition
+    lane: Lane
+    steps: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+
+
+async def world_of(record: LaneRecord, clock: Clockwork) -> World:
+    """Time and chain as of now, with the hits of a lane."""
+    tip = await clock.tip()
+    return World(
+        wall=clock.wall(),
+        now=await clock.domain(),
+        tip=tip.height,
+        median_time_past=tip.median_time_past,
+        cancel_delta=clock.cancel_delta,
+        confirmed=record.confirmed,
+        spent=record.spent,
+    )
+
+
+async def apply_lane(tx: Transaction, record: LaneRecord, clock: Clockwork) -> Applied:
+    """Run a loaded lane to its fixpoint and write everything that follows. Raises InvariantViolation."""
+    lane = codec.lane_of(record, await world_of(record, clock))
+    applied = Applied(state=codec.decode_state(record.state), lane=lane)
+    for _ in range(MAX_STEPS):
+        before = codec.tag(applied.state)
+        step = advance(applied.state, lane)
+        if step is None:
+            break
+        applied.state = step.state
+        applied.steps.append((before, codec.tag(step.state), step.reason))
+    else:
+        raise InvariantViolation(f"no fixpoint after {MAX_STEPS} steps")
+    await _write(tx, record, applied)
+    return applied
+
+
+async def _write(tx: Transaction, record: LaneRecord, applied: Applied) -> None:
+    state, lane = applied.state, applied.lane
+    now = lane.world.wall
+    if applied.steps:
+        terminal = codec.tag(state) in TERMINAL
+        await tx.save_state(record, applied.steps, codec.encode_state(state), now, terminal=terminal)
+        for before, after, reason in applied.steps:
+            log.info("transition", lane=record.id, before=before, after=after, reason=reason)
+    duties = {d.id(lane.id): (d.channel.value, d.kind(), codec.encode_duty(d)) for d in wanted(state, lane)}
+    await tx.want_duties(lane.id, duties, float(now))
+    look = watched(state, lane)
+    watches = [Watch("t", key) for key in look.transactions] + [Watch("o", key) for key in look.outpoints]
+    await tx.set_watches(lane.id, sorted(watches))
+    again = deadline(state, lane)
+    await tx.set_wake(lane.id, Wake(wall=again.wall, domain=again.domain, height=again.height))

@@ -1,0 +1,145 @@
+"""The chain loop: block by block along the previous hash; cursor, hits and inbox rows of a block in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.wakeups import Wakeups
+from coordinator.ports.bitcoin import Block, Chain, Outpoint, Place
+from coordinator.ports.faults import PortError
+from coordinator.ports.store import BlockHeader, Hit, Store, Watch
+from coordinator_core.units import Height
+
+BLOCK_PRIORITY = 2
+
+log = structlog.get_logger()
+
+
+class ChainLoop:
+    """Follows the best chain from the height at which the database was made."""
+
+    def __init__(self, store: Store, chain: Chain, clock: Clockwork, wakeups: Wakeups, *, poll_seconds: float) -> None:
+        self._store = store
+        self._chain = chain
+        self._clock = clock
+        self._wakeups = wakeups
+        self._poll = poll_seconds
+
+    async def run(self) -> None:
+        """Follow for ever; an unreachable node is waited for."""
+        while True:
+            try:
+                moved = await self.step()
+            except PortError as error:
+                log.warning("chain unreachable", error=str(error))
+                moved = False
+            if not moved:
+                await asyncio.sleep(self._poll)
+
+    async def start(self) -> None:
+        """Make sure that a cursor exists: the node's tip when the database is new."""
+        if await self._store.tip() is None:
+            tip = await self._chain.tip()
+            block = await self._chain.block_at(tip.height)
+            if block is not None:
+                async with self._store.write() as tx:
+                    await tx.add_block(block)
+        self._clock.moved(await self._store.tip())
+
+    async def step(self) -> bool:
+        """One block forward, or one back; False at the tip."""
+        await self._backfill()
+        cursor = await self._clock.tip()
+        block = await self._chain.block_at(Height(cursor.height + 1))
+        if block is None:
+            return await self._tip_was_replaced(cursor) and await self._roll_back(cursor)
+        if block.previous_hash != cursor.block_hash:
+            return await self._roll_back(cursor)
+        await self._forward(block)
+        return True
+
+    async def _tip_was_replaced(self, cursor: BlockHeader) -> bool:
+        same = await self._chain.block_at(cursor.height)
+        return same is None or same.block_hash != cursor.block_hash
+
+    async def _forward(self, block: Block) -> None:
+        hits = find_hits(block, await self._store.watched())
+        header = BlockHeader(block.height, block.block_hash, block.time, block.median_time_past)
+        wall = self._clock.wall()
+        async with self._store.write() as tx:
+            await tx.add_block(block)
+            await tx.add_hits(header, hits)
+            lanes = {hit.lane for hit in hits}
+            domain = block.time if self._clock.chain_time else wall
+            lanes.update(await tx.fire_timers(wall, domain, block.height))
+            for lane in sorted(lanes):
+                await tx.notify(lane, BLOCK_PRIORITY, "chain", f"{block.block_hash}/{lane}", "block", wall)
+        self._clock.moved(header)
+        self._wakeups.apply.set()
+
+    async def _roll_back(self, cursor: BlockHeader) -> bool:
+        log.warning("reorg", height=cursor.height, block=cursor.block_hash)
+        wall = self._clock.wall()
+        async with self._store.write() as tx:
+            lanes = set(await tx.drop_tip())
+            lanes.update(await tx.fire_timers(wall, wall, cursor.height))
+            for lane in sorted(lanes):
+                dkey = f"reorg/{cursor.block_hash}/{lane}"
+                await tx.notify(lane, BLOCK_PRIORITY, "chain", dkey, "reorg", wall)
+        tip = await self._store.tip()
+        self._clock.moved(tip)
+        if tip is None:
+            await self.start()
+        self._wakeups.apply.set()
+        return True
+
+    async def _backfill(self) -> None:
+        """New watches look back: what they wait for may be in a block that was processed before they were set."""
+        async with self._store.write() as tx:
+            unfilled = await tx.unfilled_watches()
+        for lane, watch in unfilled:
+            found = await self._find(watch)
+            cursor = await self._clock.tip()
+            async with self._store.write() as tx:
+                if found is not None and found[1].height <= cursor.height:
+                    await tx.add_hits(found[1], [Hit(lane, watch, found[0])])
+                    await tx.notify(
+                        lane, BLOCK_PRIORITY, "chain", f"backfill/{watch.key}/{lane}", "block", self._clock.wall()
+                    )
+                await tx.mark_backfilled(lane, watch)
+        if unfilled:
+            self._wakeups.apply.set()
+
+    async def _find(self, watch: Watch) -> tuple[str, BlockHeader] | None:
+        if watch.keytype == "t":
+            txid, status = watch.key, await self._chain.transaction_status(watch.key)
+        else:
+            spend = await self._chain.spend_of(Outpoint(*_split(watch.key)))
+            if spend is None:
+                return None
+            txid, status = spend.txid, spend.status
+        if status.place is not Place.CHAIN or status.height is None:
+            return None
+        block = await self._chain.block_at(status.height)
+        if block is None:
+            return None
+        return txid, BlockHeader(block.height, block.block_hash, block.time, block.median_time_past)
+
+
+def _split(outpoint: str) -> tuple[str, int]:
+    txid, _, vout = outpoint.partition(":")
+    return txid, int(vout)
+
+
+def find_hits(block: Block, watched: Mapping[Watch, frozenset[str]]) -> list[Hit]:
+    """Every watch that a block satisfies. Cost follows the block's size, not the number of watches."""
+    hits: list[Hit] = []
+    for transaction in block.transactions:
+        keys = [Watch("t", transaction.txid), *(Watch("o", str(outpoint)) for outpoint in transaction.spends)]
+        for watch in keys:
+            hits.extend(Hit(lane, watch, transaction.txid) for lane in watched.get(watch, ()))
+    return hits

@@ -1,0 +1,57 @@
+"""State rows and duty rows: JSON with a tag; unknown tags are refused, never guessed."""
+
+from __future__ import annotations
+
+import msgspec
+
+from coordinator.domain.competitions.states import Competition
+from coordinator.domain.duties import AnyDuty, Duty
+from coordinator.domain.facts import Drafted, FactBook, Published
+from coordinator.domain.lane import Lane, World
+from coordinator.domain.typestate import State
+from coordinator.ports.store import LaneRecord
+from coordinator_core.competition.terms import Terms, decode_terms
+from coordinator_core.errors import VerificationFailed
+
+_STATE: msgspec.json.Decoder[Competition] = msgspec.json.Decoder(Competition)
+_DUTY: msgspec.json.Decoder[AnyDuty] = msgspec.json.Decoder(AnyDuty)
+
+
+def encode_state(state: State) -> bytes:
+    """JSON of a state with its tag."""
+    return msgspec.json.encode(state)
+
+
+def decode_state(data: bytes) -> Competition:
+    """A fresh, unconsumed state."""
+    return _STATE.decode(data)
+
+
+def tag(state: State) -> str:
+    """The stored name of a state."""
+    return str(state.__struct_config__.tag)
+
+
+def encode_duty(duty: Duty) -> bytes:
+    """JSON of a duty with its tag."""
+    return msgspec.json.encode(duty)
+
+
+def decode_duty(data: bytes) -> AnyDuty:
+    """The duty as it was wanted."""
+    return _DUTY.decode(data)
+
+
+def terms_of(facts: FactBook) -> Terms:
+    """The published terms, or the draft before. Raises VerificationFailed when a lane has neither."""
+    published, drafted = facts.get(Published), facts.get(Drafted)
+    if published is not None:
+        return decode_terms(published.terms.encode())
+    if drafted is not None:
+        return decode_terms(drafted.terms.encode())
+    raise VerificationFailed("competition", "has no terms")
+
+
+def lane_of(record: LaneRecord, world: World) -> Lane:
+    """What the domain looks at."""
+    return Lane(id=record.id, terms=terms_of(record.facts), facts=record.facts, world=world)

@@ -1,0 +1,52 @@
+"""What executes a duty, and what may become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from coordinator.domain.competitions.states import Competition
+from coordinator.domain.duties import AnyDuty
+from coordinator.domain.facts import Fact
+from coordinator.domain.lane import Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Verified outside; the facts it produced."""
+
+    facts: Sequence[Fact] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Not final: look again after so many seconds. Facts observed meanwhile are written."""
+
+    seconds: float
+    facts: Sequence[Fact] = ()
+    reason: str | None = None
+    """Set when this is a failure that counts for back-off."""
+
+
+Outcome = Done | Again
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A duty with the competition as it was loaded just now."""
+
+    id: str
+    duty: AnyDuty
+    state: Competition
+    lane: Lane
+    attempts: int
+    blobs: dict[str, bytes] = field(default_factory=dict[str, bytes])
+
+
+class Executor(Protocol):
+    """Executes one kind of duty: reconcile first, then act, then verify. Raises ports.faults.PortError."""
+
+    async def __call__(self, task: Task) -> Outcome:
+        """One attempt."""
+        ...

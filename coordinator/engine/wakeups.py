@@ -1,0 +1,36 @@
+"""Wake-ups are events, data is in the database: a lost wake-up costs one poll interval, never a fact."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class Wakeups:
+    """Events of the loops, and listeners that want to know which lane changed."""
+
+    def __init__(self) -> None:
+        self.apply = asyncio.Event()
+        self.duties = asyncio.Event()
+        self._listeners: list[Callable[[str], None]] = []
+
+    def listen(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Call `listener` with each lane that changed; the returned function ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def changed(self, lane: str) -> None:
+        """A lane changed."""
+        for listener in tuple(self._listeners):
+            listener(lane)
+
+
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event at most so long, then clear it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+    finally:
+        event.clear()

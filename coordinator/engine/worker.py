@@ -1,0 +1,117 @@
+"""The duty loop: claim with lease and fence, execute, commit the outcome with the facts it produced."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Mapping
+
+import structlog
+
+from coordinator.domain.duties import Channel
+from coordinator.engine import codec
+from coordinator.engine.apply import world_of
+from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.duty import Again, Done, Executor, Outcome, Task
+from coordinator.engine.wakeups import Wakeups, wait
+from coordinator.ports.faults import PortError, Unreachable
+from coordinator.ports.store import DutyRow, Store
+from coordinator_core.errors import CoreError
+
+LEASE_SECONDS = 30.0
+IDLE_SECONDS = 0.5
+FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
+RESULT_PRIORITY = 0
+LIMITS: Mapping[str, int] = {
+    Channel.ORACLE.value: 4,
+    Channel.KEYMELD.value: 8,
+    Channel.LIGHTNING.value: 16,
+    Channel.CHAIN.value: 8,
+    Channel.LOCAL.value: 2,
+    Channel.NOTIFY.value: 2,
+}
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Runs duties until stopped. Losing the process loses nothing: leases expire, pins make the effect the same."""
+
+    def __init__(self, store: Store, clock: Clockwork, wakeups: Wakeups, executors: Mapping[str, Executor]) -> None:
+        self._store = store
+        self._clock = clock
+        self._wakeups = wakeups
+        self._executors = executors
+        self._owner = uuid.uuid4().hex
+        self._running: dict[str, int] = dict.fromkeys(LIMITS, 0)
+
+    async def run(self) -> None:
+        """Claim and execute for ever; cancellation waits for nothing, the leases expire."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                if not await self._claim(group):
+                    await wait(self._wakeups.duties, IDLE_SECONDS * random.uniform(0.8, 1.2))
+
+    async def _claim(self, group: asyncio.TaskGroup) -> bool:
+        free = {channel: limit - self._running[channel] for channel, limit in LIMITS.items()}
+        free = {channel: slots for channel, slots in free.items() if slots > 0}
+        now = time.time()
+        if not free or not await self._store.duty_due(now):
+            return False
+        async with self._store.write() as tx:
+            rows = await tx.claim(now, LEASE_SECONDS, self._owner, free)
+        for row in rows:
+            self._running[row.channel] += 1
+            group.create_task(self._run(row), name=row.id)
+        return bool(rows)
+
+    async def _run(self, row: DutyRow) -> None:
+        try:
+            outcome = await self._attempt(row)
+            await self._commit(row, outcome)
+        finally:
+            self._running[row.channel] -= 1
+            self._wakeups.duties.set()
+
+    async def _attempt(self, row: DutyRow) -> Outcome:
+        record = await self._store.lane(row.lane)
+        if record is None or row.kind not in self._executors:
+            return Again(MAX_BACKOFF, reason=f"nothing here can execute {row.kind}")
+        lane = codec.lane_of(record, await world_of(record, self._clock))
+        task = Task(row.id, codec.decode_duty(row.args), codec.decode_state(record.state), lane, row.attempts)
+        heartbeat = asyncio.timeout(LEASE_SECONDS * 0.9)
+        try:
+            async with heartbeat:
+                return await self._executors[row.kind](task)
+        except TimeoutError:
+            return Again(_backoff(row.failures), reason="took longer than its lease")
+        except Unreachable as error:
+            return Again(max(error.retry_after or 0.0, _backoff(row.failures)), reason=str(error))
+        except (PortError, CoreError) as error:
+            log.warning("duty failed", duty=row.id, code=error.code, error=str(error))
+            return Again(_backoff(row.failures), reason=str(error))
+        except Exception as error:
+            # A defect of ours must not end the loop for every other competition; it is retried, counted and seen.
+            log.exception("duty raised", duty=row.id)
+            return Again(_backoff(row.failures + 3), reason=f"{type(error).__name__}: {error}")
+
+    async def _commit(self, row: DutyRow, outcome: Outcome) -> None:
+        now = time.time()
+        done = isinstance(outcome, Done)
+        error = None if isinstance(outcome, Done) else outcome.reason
+        due = now if isinstance(outcome, Done) else now + outcome.seconds
+        async with self._store.write() as tx:
+            if not await tx.complete(row, "done" if done else "open", due, error, now):
+                log.warning("stale completion rejected", duty=row.id, fence=row.fence)
+                return
+            changed = await tx.put_facts(row.lane, outcome.facts, row.id, self._clock.wall())
+            if changed or done:
+                wall = self._clock.wall()
+                await tx.notify(row.lane, RESULT_PRIORITY, "duty", f"{row.id}#{row.fence}", row.kind, wall)
+        self._wakeups.apply.set()
+
+
+def _backoff(failures: int) -> float:
+    return min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures, 10)) * random.uniform(0.8, 1.2)

@@ -1,0 +1,23 @@
+"""The two clocks: the domain clock rules dates and heights, the wall clock rules what people and servers do now."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from coordinator_core.units import UnixTime
+
+
+class WallClock(Protocol):
+    """Authentication, signed headers, invoice expiry and the windows of the closing follow this clock."""
+
+    def now(self) -> UnixTime:
+        """Seconds since 1970 on this machine."""
+        ...
+
+
+class DomainClock(Protocol):
+    """Dates of the terms follow this clock; in development it is the time of the chain's tip."""
+
+    async def now(self) -> UnixTime:
+        """Seconds since 1970 as the competition sees them."""
+        ...

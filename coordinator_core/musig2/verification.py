@@ -1,0 +1,157 @@
+"""Verification of plain and adaptor signatures, one by one or as a batch (BIP340's batch verification)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from coordinator_core.errors import InvalidInput, InvalidSignature
+from coordinator_core.musig2.equations import ORDER, EquationTable, NoncePoint, challenge
+from coordinator_core.musig2.item import SigningItem
+from coordinator_core.musig2.keyset import KeySet
+from coordinator_core.musig2.parallel import in_slices
+from coordinator_core.musig2.pippenger import Coefficients, multiply
+from coordinator_core.secp256k1.native import N, ctx, ffi, is_bytes, lib
+from coordinator_core.secp256k1.points import scalar_to_bytes
+
+BATCH_MINIMUM: Final = 60
+"""Below this many signatures it is quicker to check each."""
+
+
+def verify(item: SigningItem, signature: bytes) -> None:
+    """Check one signature of 64 bytes, or 65 for an item with an adaptor point. Raises InvalidSignature."""
+    verify_batch([item], [signature])
+
+
+def verify_batch(items: Sequence[SigningItem], signatures: Sequence[bytes], *, threads: int = 1) -> None:
+    """Check every signature. Raises InvalidSignature with the index of the first that does not verify.
+
+    Raises InvalidInput if the lists differ in length. A wrong signature passes with a chance of 2^-128.
+    """
+    if len(items) != len(signatures):
+        raise InvalidInput("signatures", f"are {len(signatures)} for {len(items)} items", "give one an item")
+    table = EquationTable(items)
+    malformed: list[int] = []
+
+    def read(start: int, end: int) -> None:
+        index = _read_signatures(table, signatures, start, end)
+        if index is not None:
+            malformed.append(index)
+
+    in_slices(read, len(items), threads)
+    sound = min(malformed, default=len(items))
+    verify_table(table, sound, threads)
+    if malformed:
+        raise InvalidSignature(_name(items[sound]), "signature is malformed", index=sound)
+
+
+def verify_table(table: EquationTable, count: int, threads: int = 1) -> None:
+    """Check the first `count` rows of a table. Raises InvalidSignature with the index of the first bad one."""
+    failed: list[tuple[int, int]] = []
+
+    def check(start: int, end: int) -> None:
+        if not _holds(table, start, end):
+            failed.append((start, end))
+
+    in_slices(check, count, threads)
+    if failed:
+        index = _first_bad(table, *min(failed))
+        raise InvalidSignature(_name(table.items[index]), index=index)
+
+
+def _name(item: SigningItem) -> str:
+    return "signature" if item.adaptor_point is None else "adaptor signature"
+
+
+def _read_signatures(table: EquationTable, signatures: Sequence[bytes], start: int, end: int) -> int | None:
+    """Fill the rows from start to end. Gives the index of the first malformed signature, if there is one."""
+    nonce_point = NoncePoint(table)
+    items, scalars = table.items, table.scalars
+    for index in range(start, end):
+        item, signature = items[index], signatures[index]
+        if item.adaptor_point is None:
+            sound = is_bytes(signature, 64) and _read_plain(table, index, item, signature[:32])
+        else:
+            sound = is_bytes(signature, 65) and _read_adaptor(table, index, item, signature[:33], nonce_point)
+        if not sound or signature[-32:] >= ORDER:
+            return index
+        scalars[index] = signature[-32:]
+    return None
+
+
+def _read_plain(table: EquationTable, index: int, item: SigningItem, nonce_x: bytes) -> bool:
+    table.challenges[index] = challenge(nonce_x, item)
+    return lib.secp256k1_ec_pubkey_parse(ctx, table.nonces + index, b"\x02" + nonce_x, 33) == 1
+
+
+def _read_adaptor(table: EquationTable, index: int, item: SigningItem, encoded: bytes, nonce_point: NoncePoint) -> bool:
+    nonce = table.nonces + index
+    return bool(lib.secp256k1_ec_pubkey_parse(ctx, nonce, encoded, 33)) and nonce_point.adapt(index, item, nonce)
+
+
+def _first_bad(table: EquationTable, start: int, end: int) -> int:
+    """The first row that fails, in a range known to hold one."""
+    while end - start > 1:
+        middle = (start + end) // 2
+        if _holds(table, start, middle):
+            start = middle
+        else:
+            end = middle
+    return start
+
+
+def _holds(table: EquationTable, start: int, end: int) -> bool:
+    if end - start >= BATCH_MINIMUM:
+        return _batch_holds(table, start, end)
+    return all(_row_holds(table, index) for index in range(start, end))
+
+
+def _row_holds(table: EquationTable, index: int) -> bool:
+    """s*G - e*P == (+-)R, for one row."""
+    scalar = int.from_bytes(table.scalars[index], "big")
+    e = int.from_bytes(table.challenges[index], "big")
+    left = _linear_combination(scalar, [(table.items[index].key_set, -e)])
+    if left is None:
+        return False
+    if table.odd[index]:
+        lib.secp256k1_ec_pubkey_negate(ctx, left)
+    return lib.secp256k1_ec_pubkey_cmp(ctx, left, table.nonces + index) == 0
+
+
+def _batch_holds(table: EquationTable, start: int, end: int) -> bool:
+    """sum a_i R_i == S*G - sum E_P P with random a_i; the sign of R' is moved into S and E."""
+    coefficients = Coefficients(end - start)
+    scalar_sum = 0
+    key_sets: dict[int, KeySet] = {}
+    challenge_sums: dict[int, int] = {}
+    for coefficient, odd, scalar, e, item in zip(coefficients.numbers(), *table.rows(start, end), strict=True):
+        weight = -coefficient if odd else coefficient
+        scalar_sum += weight * int.from_bytes(scalar, "big")
+        # By identity, which is quicker than by value: equal key sets merely become two terms of the sum.
+        key = id(item.key_set)
+        if key not in key_sets:
+            key_sets[key] = item.key_set
+            challenge_sums[key] = 0
+        challenge_sums[key] -= weight * int.from_bytes(e, "big")
+    nonces = table.nonces
+    left = multiply([nonces + index for index in range(start, end)], coefficients)
+    right = _linear_combination(scalar_sum, ((key_sets[key], total) for key, total in challenge_sums.items()))
+    if left is None or right is None:
+        return left is None and right is None
+    return lib.secp256k1_ec_pubkey_cmp(ctx, left, right) == 0
+
+
+def _linear_combination(generator_scalar: int, key_scalars: Iterable[tuple[KeySet, int]]) -> Any | None:
+    """scalar*G + sum of scalar*P over the even aggregates, or None for infinity."""
+    terms: list[Any] = []
+    if generator_scalar % N:
+        terms.append(ffi.new("secp256k1_pubkey *"))
+        lib.secp256k1_ec_pubkey_create(ctx, terms[0], scalar_to_bytes(generator_scalar))
+    for key_set, scalar in key_scalars:
+        if scalar % N:
+            point = ffi.new("secp256k1_pubkey *", key_set.even_point[0])
+            lib.secp256k1_ec_pubkey_tweak_mul(ctx, point, scalar_to_bytes(scalar))
+            terms.append(point)
+    total = ffi.new("secp256k1_pubkey *")
+    pointers = ffi.new("secp256k1_pubkey *[]", terms)
+    return total if terms and lib.secp256k1_ec_pubkey_combine(ctx, total, pointers, len(terms)) else None

@@ -1,0 +1,1 @@
+"""Nostr formats without any transport: events, keys as text, HTTP authorization, encryption, gift wraps."""

@@ -1,0 +1,71 @@
+import pytest
+
+from coordinator_core.competition.budget import budget, route_reach
+from coordinator_core.errors import Refused
+
+NOW = 1_790_000_000
+TIP = 900_000
+
+
+def test_a_sound_budget_has_a_row_for_each_number_of_entries(terms):
+    made = budget(terms, TIP, NOW, 18)
+    assert made.objections == ()
+    made.require()
+    assert [row.entries for row in made.rows] == [3, 4, 5]
+    five = made.rows[-1]
+    assert (five.outcomes, five.signing_items, five.batches, five.signing_sessions, five.winner_sets) == (
+        21,
+        72,
+        1,
+        4,
+        11,
+    )
+    assert made.funding_date == NOW + 94 * 600
+
+
+def fitting(places, maximum):
+    return {
+        "money.weights": [1] * places,
+        "entries": {"minimum": max(places + 1, 2), "maximum": maximum},
+        "money.entry_fee": 5_000_000,
+    }
+
+
+@pytest.mark.parametrize(("places", "largest"), [(1, 25), (2, 20), (3, 11), (4, 7), (5, 6)])
+def test_the_largest_that_the_signing_service_takes(make_terms, places, largest):
+    assert budget(make_terms(fitting(places, largest)), TIP, NOW, 18).objections == ()
+    if largest < 25:
+        too_large = budget(make_terms(fitting(places, largest + 1)), TIP, NOW, 18)
+        assert too_large.objections[0].field == "terms.entries.maximum"
+        with pytest.raises(Refused):
+            too_large.require()
+
+
+def test_outcomes_have_a_limit(make_terms):
+    made = budget(make_terms(fitting(4, 13)), TIP, NOW, 18)
+    assert any("17161 outcomes" in objection.reason for objection in made.objections)
+
+
+def test_the_minimum_entry_fee_is_the_least_without_objection(make_terms, terms):
+    least = budget(terms, TIP, NOW, 18).minimum_entry_fee
+    enough = budget(make_terms({"money.entry_fee": least}), TIP, NOW, 18)
+    short = budget(make_terms({"money.entry_fee": least - 1}), TIP, NOW, 18)
+    assert enough.objections == ()
+    assert [objection.field for objection in short.objections] == ["terms.money.entry_fee"]
+    assert any(row.shares is None for row in short.rows)
+
+
+def test_the_schedule_is_part_of_it(terms):
+    made = budget(terms, TIP + 5, NOW, 18)
+    assert [objection.field for objection in made.objections] == ["terms.schedule.funding_deadline"]
+
+
+@pytest.mark.parametrize(
+    ("delta", "at_first", "after_a_day"), [(288, 6, 4), (144, 2, 0), (200, 3, 2), (199, 3, 1), (100, 1, 0)]
+)
+def test_route_reach(delta, at_first, after_a_day):
+    assert (route_reach(delta, 0), route_reach(delta)) == (at_first, after_a_day)
+
+
+def test_one_router_for_112_blocks_at_delta_144():
+    assert (route_reach(144, 112), route_reach(144, 113)) == (1, 0)
