@@ -7,136 +7,32 @@ raises. Nothing is repeated here except by `get_with_retries`, which is for read
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import httpx
 import msgspec
 import stamina
-from msgspec import Struct
 
-from coordinator.ports.faults import Unreachable, Unsuitable
+from coordinator.adapters.budget import RequestBudget
+from coordinator.adapters.reply import Reply, TransportError
+from coordinator.ports.faults import Unsuitable
 from coordinator_core.errors import Fault
 from coordinator_core.secret import Secret
+
+__all__ = ["HttpClient", "Reply", "RequestBudget", "TransportError"]
 
 USER_AGENT = "coordinator/0.1"
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
-_LATER = frozenset({429, 502, 503, 504})
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 Headers = Mapping[str, str | Secret]
-T = TypeVar("T")
-
-
-class TransportError(Unreachable):
-    """No usable answer. `sent` is False only when the request certainly never left."""
-
-    refused: Reply | None = None
-    """The answer of another status with which a stream was refused."""
-
-    code = "port.transport"
-
-    def __init__(
-        self, service: str, reason: str, *, fault: Fault, sent: bool = True, retry_after: float | None = None
-    ) -> None:
-        super().__init__(service, reason, fault=fault, retry_after=retry_after)
-        self.sent = sent
-
-
-class Reply(Struct, frozen=True):
-    """An answer of any status. Header names are lower case."""
-
-    service: str
-    fault: Fault
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def ok(self) -> bool:
-        """True for a status from 200 to 299."""
-        return 200 <= self.status < 300
-
-    @property
-    def is_later(self) -> bool:
-        """True when the status asks to come back (429, 502, 503, 504)."""
-        return self.status in _LATER
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds of a Retry-After header in its number form, if there is one."""
-        value = self.headers.get("retry-after", "")
-        return float(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
-
-    def json(self) -> Any:
-        """The body as JSON. Raises TransportError when it is none."""
-        try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise TransportError(
-                self.service, f"status {self.status} with a body that is not JSON", fault=self.fault
-            ) from error
-
-    def decode(self, kind: type[T]) -> T:
-        """The body as `kind`, strictly typed. Raises TransportError naming the member that does not fit."""
-        try:
-            return msgspec.json.decode(self.body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise TransportError(self.service, f"unexpected body: {error}", fault=self.fault) from error
-
-    def later(self) -> TransportError:
-        """This answer as the error of a service that has no time now."""
-        return TransportError(
-            self.service, f"answered {self.status}", fault=self.fault, retry_after=self.retry_after
-        )
-
-
-class RequestBudget:
-    """A token bucket: at most `burst` requests at once, `per_second` on average, callers served in order.
-
-    Who would have to wait longer than `patience` seconds is refused with TransportError (nothing was sent),
-    so that a slow dependency cannot pile up work.
-    """
-
-    def __init__(
-        self,
-        per_second: float,
-        burst: int,
-        *,
-        patience: float = 60.0,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    ) -> None:
-        self._interval = 1.0 / per_second
-        self._slack = (burst - 1) * self._interval
-        self._patience = patience
-        self._clock = clock
-        self._sleep = sleep
-        self._next = clock() - self._slack
-
-    async def take(self, service: str, fault: Fault) -> None:
-        """Wait for a turn. Raises TransportError when the turn is further away than the patience."""
-        now = self._clock()
-        turn = max(self._next, now - self._slack)
-        wait = turn - now
-        if wait > self._patience:
-            raise TransportError(
-                service, "request budget exhausted", fault=fault, sent=False, retry_after=wait
-            )
-        self._next = turn + self._interval
-        if wait > 0:
-            await self._sleep(wait)
-
-    def pause(self, seconds: float) -> None:
-        """Let nobody through for `seconds`: the service asked for it."""
-        self._next = max(self._next, self._clock() + seconds)
 
 
 class HttpClient:
@@ -255,7 +151,12 @@ class HttpClient:
         others are returned.
         """
         async for attempt in stamina.retry_context(
-            on=_pause_before_next, attempts=attempts, timeout=within, wait_initial=0.2, wait_max=5.0
+            on=lambda error: _pause_before_next(error, within),
+            attempts=attempts,
+            timeout=within,
+            wait_initial=0.2,
+            wait_max=5.0,
+            wait_jitter=0.5,
         ):
             with attempt:
                 fresh = headers() if callable(headers) else headers
@@ -369,10 +270,13 @@ class HttpClient:
         return TransportError(self.service, reason, fault=self.fault, sent=sent)
 
 
-def _pause_before_next(error: Exception) -> bool | float:
+def _pause_before_next(error: Exception, within: float) -> bool | float:
     if not isinstance(error, TransportError):
         return False
-    return True if error.retry_after is None else error.retry_after
+    if error.retry_after is None:
+        return True
+    # A pause longer than the whole call is the caller's to make: it finds it in the error.
+    return error.retry_after if error.retry_after < within else False
 
 
 def _timeouts(limit: float) -> httpx.Timeout:
@@ -396,7 +300,5 @@ def _checked_url(service: str, base_url: str) -> httpx.URL:
     if url.scheme not in ("http", "https") or not url.host:
         raise Unsuitable(service, "its address is not http:// or https://", fault=Fault.COORDINATOR)
     if url.userinfo:
-        raise Unsuitable(
-            service, "its address holds credentials; configure them apart", fault=Fault.COORDINATOR
-        )
+        raise Unsuitable(service, "its address holds credentials; configure them apart", fault=Fault.COORDINATOR)
     return url

@@ -59,8 +59,8 @@ class CheckPlanning(Duty, frozen=True, kw_only=True, tag="oracle.check_planning"
     channel: ClassVar[Channel] = Channel.ORACLE
 
 
-class FitLines(Duty, frozen=True, kw_only=True, tag="oracle.fit_lines"):
-    """Make event 0 and take its lines into the terms."""
+class PublishTerms(Duty, frozen=True, kw_only=True, tag="oracle.publish_terms"):
+    """Read the oracle's key and metrics, with scoring by lines make event 0 and take its lines; fix the terms."""
 
     channel: ClassVar[Channel] = Channel.ORACLE
 
@@ -274,7 +274,7 @@ class ReleaseCoins(_OfAttempt, frozen=True, kw_only=True, tag="wallet.release"):
 
 AnyDuty = (
     CheckPlanning
-    | FitLines
+    | PublishTerms
     | CreateEvent
     | SubmitEntries
     | PollAttestation

@@ -44,10 +44,13 @@ class AttemptFact(Fact, frozen=True, kw_only=True):
 
 
 class Drafted(Fact, frozen=True, kw_only=True, tag="drafted"):
-    """Terms as the operator gave them; with scoring by lines the lines are still to come."""
+    """What the operator asked for; oracle key, lines and funding deadline are still to come."""
 
-    terms: str
-    """Canonical JSON."""
+    draft: str
+    """The draft as JSON."""
+    event_ids: tuple[str, ...]
+    """Nine UUIDs for events 0 to 8 at the oracle."""
+    closes_at: UnixTime
 
 
 class Published(Fact, frozen=True, kw_only=True, tag="published"):
@@ -164,6 +167,10 @@ class SessionOpen(AttemptFact, frozen=True, kw_only=True, tag="session_open"):
     """The signed manifest as JSON."""
     recipients: str
     """The enclave recipients authorization as JSON."""
+    epochs: tuple[tuple[int, int], ...]
+    """(enclave id, key epoch) as pinned for the attempt."""
+    registration: str
+    """Our own sealed registration as JSON."""
     opened_at: UnixTime
     roster: tuple[str, ...]
 

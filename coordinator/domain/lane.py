@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from coordinator.domain.facts import FactBook, Invoice, Ticket
 from coordinator_core.competition.terms import Terms
+from coordinator_core.errors import Misuse
 from coordinator_core.units import Blocks, Confirmations, Height, UnixTime
 
 
@@ -50,9 +51,16 @@ class Lane:
     """One competition as loaded. The terms never change: configuration has no say in what follows from them."""
 
     id: str
-    terms: Terms
+    published: Terms | None
     facts: FactBook
     world: World = field(repr=False)
+
+    @property
+    def terms(self) -> Terms:
+        """The published terms. Raises Misuse before they are final: only Created lives without them."""
+        if self.published is None:
+            raise Misuse(f"competition {self.id} has no published terms yet")
+        return self.published
 
     def invoice_of(self, ticket: Ticket) -> Invoice | None:
         """The invoice of a ticket's present generation."""

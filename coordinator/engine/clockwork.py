@@ -9,6 +9,8 @@ from coordinator.ports.store import BlockHeader, Store
 from coordinator_core.errors import Misuse
 from coordinator_core.units import Blocks, UnixTime
 
+DEFAULT_CANCEL_DELTA = Blocks(18)
+
 
 @dataclass(slots=True)
 class Clockwork:
@@ -17,7 +19,7 @@ class Clockwork:
     wall_clock: WallClock
     store: Store
     chain_time: bool
-    cancel_delta: Blocks = Blocks(18)
+    cancel_delta: Blocks = DEFAULT_CANCEL_DELTA
     _tip: BlockHeader | None = None
 
     def wall(self) -> UnixTime:

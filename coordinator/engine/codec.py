@@ -6,12 +6,11 @@ import msgspec
 
 from coordinator.domain.competitions.states import Competition
 from coordinator.domain.duties import AnyDuty, Duty
-from coordinator.domain.facts import Drafted, FactBook, Published
+from coordinator.domain.facts import FactBook, Published
 from coordinator.domain.lane import Lane, World
 from coordinator.domain.typestate import State
 from coordinator.ports.store import LaneRecord
 from coordinator_core.competition.terms import Terms, decode_terms
-from coordinator_core.errors import VerificationFailed
 
 _STATE: msgspec.json.Decoder[Competition] = msgspec.json.Decoder(Competition)
 _DUTY: msgspec.json.Decoder[AnyDuty] = msgspec.json.Decoder(AnyDuty)
@@ -42,16 +41,12 @@ def decode_duty(data: bytes) -> AnyDuty:
     return _DUTY.decode(data)
 
 
-def terms_of(facts: FactBook) -> Terms:
-    """The published terms, or the draft before. Raises VerificationFailed when a lane has neither."""
-    published, drafted = facts.get(Published), facts.get(Drafted)
-    if published is not None:
-        return decode_terms(published.terms.encode())
-    if drafted is not None:
-        return decode_terms(drafted.terms.encode())
-    raise VerificationFailed("competition", "has no terms")
+def terms_of(facts: FactBook) -> Terms | None:
+    """The published terms, read from the bytes that were hashed."""
+    published = facts.get(Published)
+    return None if published is None else decode_terms(published.terms.encode())
 
 
 def lane_of(record: LaneRecord, world: World) -> Lane:
     """What the domain looks at."""
-    return Lane(id=record.id, terms=terms_of(record.facts), facts=record.facts, world=world)
+    return Lane(id=record.id, published=terms_of(record.facts), facts=record.facts, world=world)

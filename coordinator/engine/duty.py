@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from coordinator.domain.competitions.states import Competition
-from coordinator.domain.duties import AnyDuty
+from coordinator.domain.duties import Duty
 from coordinator.domain.facts import Fact
 from coordinator.domain.lane import Lane
 
@@ -31,22 +31,23 @@ class Again:
 
 Outcome = Done | Again
 
+D_co = TypeVar("D_co", bound=Duty, covariant=True)
+
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Task(Generic[D_co]):
     """A duty with the competition as it was loaded just now."""
 
     id: str
-    duty: AnyDuty
+    duty: D_co
     state: Competition
     lane: Lane
     attempts: int
-    blobs: dict[str, bytes] = field(default_factory=dict[str, bytes])
 
 
 class Executor(Protocol):
     """Executes one kind of duty: reconcile first, then act, then verify. Raises ports.faults.PortError."""
 
-    async def __call__(self, task: Task) -> Outcome:
+    async def __call__(self, task: Task[Any]) -> Outcome:
         """One attempt."""
         ...

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from coordinator_core.competition.chain_cost import ContractShape, chain_cost
 from coordinator_core.competition.terms import Amount, Terms
+from coordinator_core.dlc.relay import least_fee_rate
 from coordinator_core.errors import Fault, InvalidInput, Refused
 from coordinator_core.units import FeeRate, Sats
 
@@ -64,13 +65,6 @@ class PriceLines(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def coordinator_fee(terms: Terms) -> Sats:
     """Basis points of the entry fee, half up."""
     return Sats((terms.money.entry_fee * terms.money.coordinator_fee_bps + _BPS // 2) // _BPS)
-
-
-def least_fee_rate(relay_floor: FeeRate) -> FeeRate:
-    """1.01 times the floor and 8 sat/kWU: below that a split may not relay, because its fee is shared
-    rounding down.
-    """
-    return FeeRate(-(-relay_floor * 101 // 100) + 8)
 
 
 def contract_fee_rate(terms: Terms, market: FeeMarket) -> FeeRate:

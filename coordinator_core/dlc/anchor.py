@@ -82,10 +82,9 @@ def anchor_child(
 
 
 def _anchor_vout(parent: Transaction) -> int:
-    for vout in reversed(range(len(parent.outputs))):
-        if parent.outputs[vout].script_pubkey == PAY_TO_ANCHOR:
-            return vout
-    raise MissingAnchor("parent", "has no anchor output", "bump a contract that was made with anchors")
+    if parent.outputs[-1].script_pubkey != PAY_TO_ANCHOR:
+        raise MissingAnchor("parent", "has no anchor output", "bump a contract that was made with anchors")
+    return len(parent.outputs) - 1
 
 
 def _parent_fee(contract: Contract, parent: Transaction) -> Sats:

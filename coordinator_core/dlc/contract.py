@@ -52,7 +52,7 @@ class PresignedOutcome:
 class Contract:
     """A ticketed contract on a known funding outpoint; made by `build`."""
 
-    __slots__ = ("_outcomes", "_records", "_splits", "funding_key_set", "outpoint", "parameters")
+    __slots__ = ("_items", "_outcomes", "_records", "_splits", "funding_key_set", "outpoint", "parameters")
 
     def __init__(self, parameters: ContractParameters, outpoint: OutPoint) -> None:
         self.parameters = parameters
@@ -61,6 +61,7 @@ class Contract:
         """Market maker and all players, untweaked: signs outcome and expiry transactions."""
         self._outcomes = OutcomeTransactions(parameters)
         self._splits = SplitTransactions(parameters, self._outcomes.value)
+        self._items: tuple[SigningItem, ...] | None = None
         self._records = {record.outcome: record for record in self._build_records()}
 
     @classmethod
@@ -115,8 +116,6 @@ class Contract:
 
     def _split_scripts(self, outcome: Outcome, winners: tuple[int, ...], key_set: KeySet) -> tuple[bytes, ...]:
         return tuple(self._outcomes.split_script(outcome, w, key_set.x_only) for w in winners)
-
-    # Transactions and outputs
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -180,8 +179,6 @@ class Contract:
             reason = f"{win.player} is not paid by this outcome"
             raise InvalidInput("player", reason, "give one of the outcome's winners") from None
 
-    # Scripts, for whoever spends the outputs
-
     def split_script(self, win: WinCondition) -> bytes:
         """Leaf of the outcome output that this winner's ticket preimage opens."""
         self._winner_position(win)
@@ -205,8 +202,6 @@ class Contract:
         """What the split of an outcome really pays to miners."""
         paid = sum(output.value for output in self._split_outputs(outcome))
         return Sats(self._outcomes.value - paid)
-
-    # Signing
 
     def slots(self) -> Iterator[SigningSlot]:
         """Every signature of the contract: outcomes in order, then win conditions in order."""
@@ -238,13 +233,12 @@ class Contract:
         point = None if slot == EXPIRY else self.parameters.event.locking_points[slot]
         return SigningItem(self.funding_key_set, self.record(slot).sighash, point)
 
-    def signing_items(self) -> Iterator[SigningItem]:
-        """Items of all `slots()`, in the same order."""
-        for outcome in self.outcomes:
-            yield self.item(outcome)
-        for record in self._records.values():
-            for sighash in record.split_sighashes:
-                yield SigningItem(record.key_set, sighash)
+    def signing_items(self) -> tuple[SigningItem, ...]:
+        """Items of all `slots()`, in the same order; made once, so that adaptor points are parsed once."""
+        if self._items is None:
+            splits = [SigningItem(r.key_set, sighash) for r in self._records.values() for sighash in r.split_sighashes]
+            self._items = (*map(self.item, self.outcomes), *splits)
+        return self._items
 
     @property
     def digest(self) -> bytes:

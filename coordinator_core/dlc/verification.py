@@ -38,7 +38,7 @@ def verify_signatures(contract: Contract, signatures: ContractSignatures, *, thr
     for slot in (*signatures.by_outcome, *signatures.by_win_condition):
         if slot not in known:
             raise UnexpectedSignature(_what(slot), "the contract has no such signature", fault=Fault.SIGNER)
-    _verify(slots, list(contract.signing_items()), signatures, threads)
+    _verify(slots, contract.signing_items(), signatures, threads)
 
 
 def verify_for_player(contract: Contract, signatures: ContractSignatures, player: int) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from coordinator_core.errors import Fault
+from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.keymeld.access import UserAccess
 from coordinator_core.keymeld.batch_item import EncryptedItem, batch_payload
 from coordinator_core.keymeld.canonical import (
@@ -20,7 +20,8 @@ from coordinator_core.keymeld.canonical import (
     verify_authorization,
 )
 from coordinator_core.keymeld.members import Members, decode_json
-from coordinator_core.keymeld.request_auth import check_age
+from coordinator_core.keymeld.registration import RegistrationContext
+from coordinator_core.keymeld.request_auth import check_age, user_scope
 from coordinator_core.units import Seconds, UnixTime
 
 APPROVAL_DOMAIN: Final = "participant-batch-approval"
@@ -81,6 +82,33 @@ class ParticipantApproval(Struct, frozen=True):
     def to_json(self) -> str:
         """The wire form; from_json gives an equal value."""
         return canonical_json(self.payload()).decode()
+
+
+def accept_approval(
+    approval: ParticipantApproval,
+    header: str,
+    *,
+    registration: RegistrationContext,
+    signing_session_id: str,
+    items: Sequence[EncryptedItem],
+    now: UnixTime,
+) -> None:
+    """The coordinator's checks of an approval and its X-User-Signature before both are forwarded.
+
+    `registration` is the player's own in this session, `now` the gateway's clock; both may be at most 120 s old.
+    Raises InvalidInput, Refused when stale, InvalidSignature, all the player's fault.
+    """
+    if approval.user_id != registration.user_id:
+        raise InvalidInput("approval.user_id", "is another player", fault=Fault.PLAYER)
+    approval.check_age(now)
+    approval.verify(
+        keygen_session_id=registration.keygen_session_id,
+        signing_session_id=signing_session_id,
+        items=items,
+        auth_public_key=registration.auth_pubkey,
+    )
+    proof = user_scope(signing_session_id, registration.user_id).verify(header, registration.auth_pubkey)
+    proof.check_age(now, max_age=FORWARDING_AGE)
 
 
 def _payload(

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from coordinator_core.errors import Fault, Refused
+from coordinator_core.errors import Fault, InvalidInput, Refused
 from coordinator_core.keymeld.access import SessionAccess
 from coordinator_core.keymeld.batch import MAX_BATCH_ITEMS
 from coordinator_core.keymeld.batch_item import EncryptedItem
 from coordinator_core.keymeld.encrypted_data import Context
 from coordinator_core.keymeld.manifest import SignedManifest
+from coordinator_core.keymeld.members import Members
 from coordinator_core.keymeld.plan import KEYGEN_TIMEOUT, SigningPlan
 from coordinator_core.keymeld.recipients import EnclaveRecipients
 from coordinator_core.keymeld.roster import VerifiedRoster
@@ -43,6 +44,16 @@ class OpenSession(Struct, frozen=True):
     signing_session_id: str
     replaces: str | None
     items: tuple[EncryptedItem, ...]
+
+    @classmethod
+    def from_status(cls, value: object, signing_session_id: str, replaces: str | None) -> OpenSession:
+        """From the decoded JSON of GET /signing/{id}/status/{user}. Raises InvalidInput."""
+        members = Members(value, "status", ("signing_session_id", "batch_items"), only=False)
+        if members.uuid("signing_session_id") != signing_session_id:
+            raise InvalidInput("status.signing_session_id", "is another session")
+        items = members.array("batch_items", MAX_BATCH_ITEMS)
+        read = (EncryptedItem.from_wire(item, f"status.batch_items[{index}]") for index, item in enumerate(items))
+        return cls(signing_session_id, replaces, tuple(read))
 
 
 def audit_manifest(

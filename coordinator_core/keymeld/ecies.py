@@ -12,7 +12,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from coordinator_core.errors import InvalidInput, VerificationFailed
 from coordinator_core.keymeld.derivation import hkdf
-from coordinator_core.secp256k1 import SecretKey, parse_point, point_mul, sha256
+from coordinator_core.secp256k1 import (
+    SecretKey,
+    ecdh_x,
+    lift_x,
+    parse_point,
+    point_add,
+    point_negate,
+    sha256,
+)
 
 OVERHEAD_BYTES = 33 + 12 + 16
 
@@ -49,4 +57,16 @@ def decrypt(blob: bytes, recipient: SecretKey) -> bytes:
 
 
 def _shared_key(point: bytes, secret: SecretKey) -> bytes:
-    return hkdf(sha256(point_mul(point, secret.reveal())), b"keymeld-ecies-encrypt")
+    return hkdf(sha256(_shared_point(point, secret)), b"keymeld-ecies-encrypt")
+
+
+def _shared_point(point: bytes, secret: SecretKey) -> bytes:
+    # Multiplying a point by a public scalar is not constant time, so secret * point is found from x coordinates
+    # that are: S has the x of secret * point, and S + point has the x of (secret + 1) * point for one parity only.
+    even = lift_x(ecdh_x(point, secret), "shared point")
+    successor = secret.tweaked((1).to_bytes(32, "big"))
+    try:
+        is_even = point_add([even, point])[1:] == ecdh_x(point, successor)
+    finally:
+        successor.wipe()
+    return even if is_even else point_negate(even)

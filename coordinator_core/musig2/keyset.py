@@ -26,12 +26,14 @@ class KeySet:
     """
 
     __slots__ = (
+        "_form",
         "_hash",
         "_list_hash",
         "_second",
         "_tweaks",
         "cache",
         "even_point",
+        "form_confirmed",
         "members",
         "negates",
         "public_key",
@@ -46,6 +48,8 @@ class KeySet:
     """secp256k1_musig_keyagg_cache, never changed once the key set is made."""
     even_point: Any
     """The aggregate with an even y, in the library's form."""
+    form_confirmed: bool
+    """True once a batch verification has compared linear_form() with the aggregate that the library made."""
     negates: bool
     """True if members' secrets are negated in signing: g * gacc of BIP327 is -1."""
     tweak_term: bytes
@@ -69,6 +73,8 @@ class KeySet:
         self._list_hash = tagged_hash("KeyAgg list", b"".join(members))
         self._second = next((member for member in members if member != members[0]), None)
         self._hash = hash((members, tweaks))
+        self._form: tuple[int, tuple[tuple[bytes, int], ...]] | None = None
+        self.form_confirmed = False
 
     @classmethod
     def aggregate(cls, pubkeys: Sequence[bytes], *, refuse_duplicates: bool = False) -> KeySet:
@@ -105,6 +111,14 @@ class KeySet:
         if member == self._second:
             return scalar_to_bytes(1)
         return scalar_to_bytes(int.from_bytes(tagged_hash("KeyAgg coefficient", self._list_hash + member), "big"))
+
+    def linear_form(self) -> tuple[int, tuple[tuple[bytes, int], ...]]:
+        """(t, ((member, c), ...)) with even aggregate = t*G + sum of c*member; scalars modulo the order."""
+        if self._form is None:
+            sign = -1 if self.negates else 1
+            coefficients = ((m, sign * int.from_bytes(self.coefficient(m), "big")) for m in self.members)
+            self._form = int.from_bytes(self.tweak_term, "big"), tuple(coefficients)
+        return self._form
 
     def __eq__(self, other: object) -> bool:
         if self is other:

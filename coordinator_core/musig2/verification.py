@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from coordinator_core.errors import InvalidInput, InvalidSignature
+from coordinator_core.musig2.batch import batch_holds, linear_combination
 from coordinator_core.musig2.equations import ORDER, EquationTable, NoncePoint, challenge
 from coordinator_core.musig2.item import SigningItem
-from coordinator_core.musig2.keyset import KeySet
 from coordinator_core.musig2.parallel import in_slices
-from coordinator_core.musig2.pippenger import Coefficients, multiply
-from coordinator_core.secp256k1.native import N, ctx, ffi, is_bytes, lib
-from coordinator_core.secp256k1.points import scalar_to_bytes
+from coordinator_core.secp256k1.native import ctx, is_bytes, lib
 
 BATCH_MINIMUM: Final = 60
 """Below this many signatures it is quicker to check each."""
@@ -102,7 +100,7 @@ def _first_bad(table: EquationTable, start: int, end: int) -> int:
 
 def _holds(table: EquationTable, start: int, end: int) -> bool:
     if end - start >= BATCH_MINIMUM:
-        return _batch_holds(table, start, end)
+        return batch_holds(table, start, end)
     return all(_row_holds(table, index) for index in range(start, end))
 
 
@@ -110,48 +108,9 @@ def _row_holds(table: EquationTable, index: int) -> bool:
     """s*G - e*P == (+-)R, for one row."""
     scalar = int.from_bytes(table.scalars[index], "big")
     e = int.from_bytes(table.challenges[index], "big")
-    left = _linear_combination(scalar, [(table.items[index].key_set, -e)])
+    left = linear_combination(scalar, [(table.items[index].key_set.even_point, -e)])
     if left is None:
         return False
     if table.odd[index]:
         lib.secp256k1_ec_pubkey_negate(ctx, left)
     return lib.secp256k1_ec_pubkey_cmp(ctx, left, table.nonces + index) == 0
-
-
-def _batch_holds(table: EquationTable, start: int, end: int) -> bool:
-    """sum a_i R_i == S*G - sum E_P P with random a_i; the sign of R' is moved into S and E."""
-    coefficients = Coefficients(end - start)
-    scalar_sum = 0
-    key_sets: dict[int, KeySet] = {}
-    challenge_sums: dict[int, int] = {}
-    for coefficient, odd, scalar, e, item in zip(coefficients.numbers(), *table.rows(start, end), strict=True):
-        weight = -coefficient if odd else coefficient
-        scalar_sum += weight * int.from_bytes(scalar, "big")
-        # By identity, which is quicker than by value: equal key sets merely become two terms of the sum.
-        key = id(item.key_set)
-        if key not in key_sets:
-            key_sets[key] = item.key_set
-            challenge_sums[key] = 0
-        challenge_sums[key] -= weight * int.from_bytes(e, "big")
-    nonces = table.nonces
-    left = multiply([nonces + index for index in range(start, end)], coefficients)
-    right = _linear_combination(scalar_sum, ((key_sets[key], total) for key, total in challenge_sums.items()))
-    if left is None or right is None:
-        return left is None and right is None
-    return lib.secp256k1_ec_pubkey_cmp(ctx, left, right) == 0
-
-
-def _linear_combination(generator_scalar: int, key_scalars: Iterable[tuple[KeySet, int]]) -> Any | None:
-    """scalar*G + sum of scalar*P over the even aggregates, or None for infinity."""
-    terms: list[Any] = []
-    if generator_scalar % N:
-        terms.append(ffi.new("secp256k1_pubkey *"))
-        lib.secp256k1_ec_pubkey_create(ctx, terms[0], scalar_to_bytes(generator_scalar))
-    for key_set, scalar in key_scalars:
-        if scalar % N:
-            point = ffi.new("secp256k1_pubkey *", key_set.even_point[0])
-            lib.secp256k1_ec_pubkey_tweak_mul(ctx, point, scalar_to_bytes(scalar))
-            terms.append(point)
-    total = ffi.new("secp256k1_pubkey *")
-    pointers = ffi.new("secp256k1_pubkey *[]", terms)
-    return total if terms and lib.secp256k1_ec_pubkey_combine(ctx, total, pointers, len(terms)) else None

@@ -111,6 +111,9 @@ class SecretMemory:
 
     __slots__ = ("_pointer", "_size")
 
+    # Held by the class: module globals may be gone when the last secrets are collected at exit.
+    _overwrite = staticmethod(ffi.memmove)
+
     def __init__(self, declaration: str, count: int | None = None) -> None:
         self._pointer: Any = ffi.new(declaration) if count is None else ffi.new(declaration, count)
         self._size: int = len(ffi.buffer(self._pointer))
@@ -126,7 +129,7 @@ class SecretMemory:
         """Overwrite the memory; every later use raises Misuse."""
         pointer, self._pointer = self._pointer, None
         if pointer is not None:
-            ffi.memmove(pointer, bytes(self._size), self._size)
+            self._overwrite(pointer, bytes(self._size), self._size)
 
     def __enter__(self) -> Any:
         return self.pointer

@@ -25,6 +25,7 @@ from coordinator.embedded.oracle.clock import Clock
 from coordinator.embedded.oracle.faults import Faults
 from coordinator.embedded.oracle.key import Nonce, OracleKey
 from coordinator.embedded.oracle.outcomes import ranking_outcomes
+from coordinator.embedded.oracle.process import listen
 from coordinator.embedded.oracle.records import Entry, Event
 from coordinator.embedded.oracle.routes import Served
 from coordinator.embedded.oracle.scoring import Scored
@@ -78,7 +79,7 @@ class MockOracle:
         self._allowed[Role.COORDINATOR].add(x_only)
 
     def queue_attestation(self, event_id: UUID, outcome: Outcome) -> None:
-        """Attest this outcome once the clock reaches the event's signing date. Raises ValueError for no outcome of it."""
+        """Attest this from the signing date on. Raises ValueError for what is no outcome of the event."""
         found = self._store.event(event_id)
         if found is not None and outcome.winners not in _outcomes(found[0]):
             raise ValueError(f"{outcome.winners} is not an outcome of event {event_id}")
@@ -94,7 +95,7 @@ class MockOracle:
         return self._store.entries(event_id)
 
     async def __aenter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listen(0)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         served = Served(self._oracle, Authorizer(self.url, self._allowed), self.faults)
         config = uvicorn.Config(build_application(served), log_config=None, access_log=False)

@@ -15,8 +15,7 @@ from coordinator.ports.keymeld import (
     Slot,
 )
 from coordinator_core.errors import CoreError, Fault, InvalidInput, VerificationFailed
-from coordinator_core.keymeld.batch import MAX_BATCH_ITEMS
-from coordinator_core.keymeld.batch_item import EncryptedItem
+from coordinator_core.keymeld.audit import OpenSession
 from coordinator_core.keymeld.manifest import SignedManifest
 from coordinator_core.keymeld.members import MAX_PARTICIPANTS, U32, Members, as_integer, as_uuid
 from coordinator_core.keymeld.recipients import EnclaveRecipients
@@ -123,21 +122,17 @@ def read_keygen_status(value: object, keygen_session_id: str) -> KeygenStatus:
 def read_signing_status(value: object, raw: bytes, signing_session_id: str) -> SigningStatus:
     """GET /signing/{id}/status/{user}."""
     names = (
-        "signing_session_id",
         "status",
         "participants_requiring_approval",
         "approved_participants",
-        "batch_items",
     )
     with from_gateway("signing status"):
         answer = Members(value, "status", names, only=False)
-        _equal(answer.uuid("signing_session_id"), signing_session_id, "signing_session_id")
-        items = answer.array("batch_items", MAX_BATCH_ITEMS)
         return SigningStatus(
             state=SigningState(_state(answer.raw("status"), SigningState)),
             requiring_approval=_users(answer, "participants_requiring_approval"),
             approved=_users(answer, "approved_participants"),
-            items=tuple(EncryptedItem.from_wire(item, f"batch_items[{index}]") for index, item in enumerate(items)),
+            items=OpenSession.from_status(value, signing_session_id, None).items,
             raw=raw,
         )
 

@@ -41,6 +41,7 @@ from coordinator_core.keymeld.roster import RosterExpectation, VerifiedRoster, o
 from coordinator_core.units import UnixTime
 
 SESSION_HEADER = "X-Session-Signature"
+FAILED_TEXT = "failed session"
 
 
 class KeygenCalls:
@@ -106,14 +107,14 @@ class KeygenCalls:
         refusal = Refusal.of(reply)
         if refusal.status == 404:
             raise _of(SessionGone, refusal)
-        if refusal.status == 409:
-            await self._settle_conflict(session, context.user_id, refusal)
-            return
         if refusal.status == 401:
             # Slot signature and user were verified before; what is left is our header.
             raise refusal.rejected(fault=Fault.COORDINATOR)
         sealed_to = registration.enclave_public_key
         await self._require_unchanged(context.enclave_id, sealed_to, context.enclave_key_epoch, refusal)
+        if refusal.status == 409:
+            await self._settle_conflict(session, context.user_id, refusal)
+            return
         raise _of(RegistrationRefused, refusal, fault=Fault.PLAYER)
 
     async def slots(self, session: SessionAccess) -> tuple[Slot, ...]:
@@ -131,6 +132,8 @@ class KeygenCalls:
         refusal = Refusal.of(reply)
         if refusal.status == 400 and refusal.says("reserved"):
             return KeygenStatus(KeygenState.RESERVED, 0, 0, None, None)
+        if refusal.status == 400 and refusal.says(FAILED_TEXT):
+            return KeygenStatus(KeygenState.FAILED, 0, 0, None, None)
         raise self._unread(refusal)
 
     async def roster(self, session: SessionAccess, expectation: RosterExpectation) -> VerifiedRoster:
@@ -167,7 +170,7 @@ class KeygenCalls:
     def _unread(self, refusal: Refusal) -> Exception:
         if refusal.status == 404:
             return _of(SessionGone, refusal)
-        if refusal.status == 400 and refusal.says("failed session"):
+        if refusal.status == 400 and refusal.says(FAILED_TEXT):
             return _of(SessionFailed, refusal)
         return refusal.rejected()
 
@@ -189,6 +192,8 @@ class KeygenCalls:
         # While collecting, a byte-identical repetition is answered 200, so "claimed" means by another
         # registration. After collecting, a claimed slot may be ours: the roster shows whose it is.
         status = await self.keygen_status(session)
+        if status.state is KeygenState.FAILED:
+            raise _of(SessionFailed, refusal)
         claimed = any(slot.claimed for slot in await self.slots(session) if slot.user_id == user_id)
         if status.state is KeygenState.COMPLETED and claimed:
             return

@@ -7,7 +7,7 @@ point here, reported as a warning, and on mainnet refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -39,6 +39,7 @@ from coordinator.ports.oracle import (
     EventConflict,
     EventMissing,
     EventRefused,
+    Oracle,
     OracleEntry,
     OracleEvent,
     OracleSource,
@@ -48,8 +49,8 @@ from coordinator.ports.oracle import (
 )
 from coordinator_core.competition.observation import CreateEvent, Observation, ScoringRules
 from coordinator_core.errors import Fault, InvalidInput, VerificationFailed
-from coordinator_core.secp256k1 import parse_point
-from coordinator_core.units import UnixTime
+from coordinator_core.nostr.nip98 import build_authorization
+from coordinator_core.secp256k1 import SecretKey, parse_point
 
 SERVICE = "oracle"
 MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -59,9 +60,6 @@ WRITE_SECONDS = 60.0
 """Announcing the largest event takes the oracle seconds."""
 
 T = TypeVar("T")
-
-Authorize = Callable[[str, str, bytes, UnixTime], str]
-"""Method, URL, body and time of signing to the value of an Authorization header (NIP-98)."""
 
 
 class NoaaSettings(Struct, frozen=True, kw_only=True):
@@ -73,22 +71,21 @@ class NoaaSettings(Struct, frozen=True, kw_only=True):
     is_mainnet: bool
 
 
-class NoaaOracle:
-    """The oracle port. The key behind `authorize` owns the events that are made."""
+class NoaaOracle(Oracle):
+    """The oracle port. `identity` signs what is written and owns the events that are made."""
 
     def __init__(
         self,
         settings: NoaaSettings,
-        authorize: Authorize,
+        identity: SecretKey,
         clock: WallClock,
         *,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._is_mainnet = settings.is_mainnet
         self._origin = (settings.public_origin or settings.url).rstrip("/")
-        self._authorize = authorize
+        self._identity = identity
         self._clock = clock
-        self._last_signed = UnixTime(0)
         self._http = HttpClient(
             SERVICE,
             settings.url,
@@ -192,7 +189,8 @@ class NoaaOracle:
     async def _write(self, path: str, body: dict[str, Any], rejected: type[Rejected]) -> Reply | TransportError:
         """POST once. Returns, instead of raising, the error of an answer that leaves open what happened."""
         content = msgspec.json.encode(body)
-        headers = {"Authorization": self._sign(path, content), "Content-Type": "application/json"}
+        signed = build_authorization("POST", self._origin + path, content, self._identity, self._clock.now())
+        headers = {"Authorization": signed, "Content-Type": "application/json"}
         try:
             reply = await self._http.post(path, content=content, headers=headers, timeout=WRITE_SECONDS)
         except TransportError as error:
@@ -204,11 +202,6 @@ class NoaaOracle:
         if may_have_happened(reply):
             return unknown_outcome(reply)
         return _expect(reply, rejected)
-
-    def _sign(self, path: str, content: bytes) -> str:
-        # Two equal requests within a second would be one event, which the oracle takes only once.
-        self._last_signed = UnixTime(max(self._clock.now(), self._last_signed + 1))
-        return self._authorize("POST", self._origin + path, content, self._last_signed)
 
     def _event(self, event_id: UUID, reply: Reply) -> OracleEvent:
         event = event_from_wire(event_id, reply.decode(WireEvent))

@@ -39,6 +39,7 @@ from coordinator.domain.facts import (
     Attested,
     CancelAsked,
     ContractSigned,
+    Drafted,
     HoldsRead,
     HoldState,
     Invoice,
@@ -93,7 +94,8 @@ def _created(state: Created, lane: Lane) -> Step[Competition] | None:
         return state.give_up(asked.reason)
     if (published := lane.facts.get(Published)) is not None:
         return state.publish(published.terms_hash)
-    if lane.world.now >= lane.terms.schedule.entries_close:
+    drafted = lane.facts.get(Drafted)
+    if drafted is not None and lane.world.now >= drafted.closes_at:
         return state.give_up("the terms were not final at the closing time")
     return None
 

@@ -89,7 +89,7 @@ def _opening(state: Opening, lane: Lane) -> Iterator[d.Duty]:
     match state:
         case Created():
             if lane.facts.get(Published) is None:
-                yield d.FitLines()
+                yield d.PublishTerms()
         case CollectingEntries():
             return
         case AwaitingEscrow():

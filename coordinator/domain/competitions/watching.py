@@ -22,7 +22,7 @@ from coordinator.domain.competitions.states import (
     OutcomeBroadcasted,
     Returning,
 )
-from coordinator.domain.facts import Payout, Pinned, PrizeState
+from coordinator.domain.facts import Drafted, Payout, Pinned, PrizeState
 from coordinator.domain.lane import Lane
 from coordinator_core.competition.schedule import end_of_closing
 from coordinator_core.units import Height, UnixTime
@@ -68,7 +68,10 @@ def deadline(state: Competition, lane: Lane) -> Deadline:
     """When to look again. States whose edges are counted in blocks look at each block."""
     if isinstance(state, Completed | Cancelled | Failed):
         return Deadline()
-    if isinstance(state, Created | CollectingEntries):
+    if isinstance(state, Created):
+        drafted = lane.facts.get(Drafted)
+        return Deadline(domain=drafted.closes_at if drafted is not None else None)
+    if isinstance(state, CollectingEntries):
         return Deadline(domain=lane.terms.schedule.entries_close)
     if isinstance(state, Returning):
         return Deadline()

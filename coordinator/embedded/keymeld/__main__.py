@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from coordinator.embedded.keymeld.server import serve
@@ -16,7 +17,7 @@ _TEST_NETWORKS = ("regtest", "signet", "testnet", "testnet4")
 _MAXIMUM_ENCLAVES = 16
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and serve. Exits with 2 on a bad argument, mainnet included."""
     parser = argparse.ArgumentParser(prog="python -m coordinator.embedded.keymeld", description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True, help="where state and enclave keys are kept")
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument("--network", default="regtest", help="one of " + ", ".join(_TEST_NETWORKS))
     parser.add_argument("--allow-origin", action="append", default=[], help="browser origin that may call")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when the starting process ends")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     if arguments.network not in _TEST_NETWORKS:
         parser.error(f"network {arguments.network!r} is refused: no attestation, test networks only")
     if not 1 <= arguments.enclaves <= _MAXIMUM_ENCLAVES:

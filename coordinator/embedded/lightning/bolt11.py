@@ -29,6 +29,7 @@ DEFAULT_EXPIRY: Final = 3600
 DEFAULT_FINAL_CLTV_DELTA: Final = 18
 _MSAT_PER_BTC: Final = 100_000_000_000
 _MULTIPLIERS: Final = {"m": 10**3, "u": 10**6, "n": 10**9, "p": 10**12}
+_MOST_DIGITS: Final = 20
 _SIGNATURE_WORDS: Final = 104
 _TIMESTAMP_WORDS: Final = 7
 _LONGEST_FIELD: Final = 1023
@@ -248,7 +249,7 @@ def _read_prefix(prefix: str, network: str) -> int | None:
 
 def _decode_amount(text: str) -> int:
     digits, multiplier = (text[:-1], text[-1]) if text[-1] in _MULTIPLIERS else (text, "")
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+    if not digits.isascii() or not digits.isdigit() or len(digits) > _MOST_DIGITS:
         raise LndError("invalid amount")
     amount, remainder = divmod(int(digits) * _MSAT_PER_BTC, _MULTIPLIERS.get(multiplier, 1))
     if remainder:

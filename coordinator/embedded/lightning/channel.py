@@ -54,6 +54,13 @@ def commitment_fee_sat(channel: Channel, more_htlcs: int = 0) -> int:
     return FEE_PER_KW * (_FEE_WEIGHT + _HTLC_WEIGHT * (_untrimmed(channel) + more_htlcs)) // 1000
 
 
+def shown_commitment_fee_sat(channel: Channel) -> int:
+    """The fee as a node shows it: with the parts of a satoshi and the HTLCs too small for an output."""
+    outputs = sum(shown_balance_msat(channel, alias) // MSAT for alias in channel.balances)
+    outputs += sum(htlc.amount_msat // MSAT for htlc in channel.htlcs if _has_output(htlc))
+    return channel.capacity_sat - outputs - ANCHORS_SAT
+
+
 def shown_balance_msat(channel: Channel, alias: str) -> int:
     """A side's balance as its node shows it: the opener's is less commitment fee and anchors."""
     cost = commitment_fee_sat(channel) + ANCHORS_SAT if alias == channel.opener else 0
@@ -101,4 +108,8 @@ def _take(channel: Channel, offered_by: str, index: int) -> ChannelHtlc:
 
 
 def _untrimmed(channel: Channel) -> int:
-    return sum(htlc.amount_msat >= DUST_LIMIT_SAT * MSAT for htlc in channel.htlcs)
+    return sum(_has_output(htlc) for htlc in channel.htlcs)
+
+
+def _has_output(htlc: ChannelHtlc) -> bool:
+    return htlc.amount_msat >= DUST_LIMIT_SAT * MSAT

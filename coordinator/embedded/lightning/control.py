@@ -6,10 +6,10 @@ that shows that no satoshi came or went.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
+from coordinator.embedded.lightning import protojson
 from coordinator.embedded.lightning.channel import MSAT, held_msat
 from coordinator.embedded.lightning.http import (
     Json,
@@ -168,8 +168,8 @@ def _object(body: bytes) -> Json:
     if not body:
         return {}
     try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        value = protojson.parse(body.decode())
+    except ValueError as error:
         raise InvalidInput("body", "is not JSON", "send a JSON object") from error
     if not isinstance(value, dict):
         raise InvalidInput("body", "is not an object", "send a JSON object")

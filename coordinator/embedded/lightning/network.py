@@ -194,9 +194,18 @@ class Network:
             self._invoices.cancel(alias, payment_hash)
 
     def send(self, alias: str, order: PaymentOrder) -> Payment:
-        """Start a payment; what it became is published. Raises LndError when it cannot begin."""
-        with self._operation():
-            return self._payments.send(alias, order)
+        """Start a payment; what it became is published. Raises LndError when it cannot begin.
+
+        A refusal because of the hash uses up a payment index, as it does at LND: indexes have gaps.
+        """
+        try:
+            with self._operation():
+                return self._payments.send(alias, order)
+        except LndError as error:
+            if error.grpc_code is Code.ALREADY_EXISTS:
+                with self._operation():
+                    self.state.nodes.take(alias).last_payment_index += 1
+            raise
 
     def find_payment(self, alias: str, payment_hash: bytes) -> PaymentEvent:
         """A payment as it is now. Raises LndError (code 5) for one that was never started."""

@@ -130,8 +130,10 @@ class Payments:
         if payment is None or payment.status is PaymentStatus.FAILED:
             payment = self._add(alias, payment_hash, total_msat, PaymentOrder(payment_request=""))
             payment.by_route = True
-        if not payment.by_route:
+        elif not payment.by_route:
             raise LndError("payment is in transition", Code.ALREADY_EXISTS)
+        else:
+            self._state.nodes.take(alias).last_payment_index += 1
         return self._launch(self._state.payments.take(key), route, payment_addr, total_msat)
 
     def drain(self) -> None:

@@ -21,6 +21,7 @@ Schema = Mapping[str, tuple[Reader, bool]]
 """Field name to its reader, and whether this node acts on it."""
 
 MAX_BODY: Final = 1 << 20
+_MAX_BRACKETS: Final = 500
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,19})")
 
 
@@ -97,12 +98,19 @@ def decode(body: bytes, schema: Schema) -> Message:
     if not source.strip():
         return {}
     try:
-        value = json.loads(source, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = parse(source)
     except json.JSONDecodeError as error:
         raise LndError(_syntax_text(source, error), Code.INVALID_ARGUMENT) from error
-    except (RecursionError, ValueError) as error:
+    except ValueError as error:
         raise LndError(f"proto: syntax error: {error}", Code.INVALID_ARGUMENT) from error
     return _read(value, schema, source)
+
+
+def parse(source: str) -> Any:
+    """JSON without duplicate names, NaN, or nesting that would exhaust the stack. Raises ValueError."""
+    if source.count("[") + source.count("{") > _MAX_BRACKETS:
+        raise ValueError("exceeded maximum recursion depth")
+    return json.loads(source, object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def _read(value: object, schema: Schema, source: str) -> Message:
@@ -124,7 +132,7 @@ def _field(name: str, item: object, schema: Schema) -> Any:
     reader, acted_on = schema[name]
     try:
         value = reader(item)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise LndError(f"proto: invalid value for field {name}", Code.INVALID_ARGUMENT) from error
     if value and not acted_on:
         raise LndError(f"{name} is not supported by the embedded node", Code.UNIMPLEMENTED)

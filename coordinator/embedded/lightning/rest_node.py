@@ -65,7 +65,7 @@ async def get_info(call: Call) -> Json:
         "require_htlc_interceptor": False,
         "store_final_htlc_resolutions": False,
         "wallet_synced": call.synced,
-        "graph_cache_status": "GRAPH_CACHE_STATUS_LOADED",
+        "graph_cache_status": f"GRAPH_CACHE_STATUS_{'LOADED' if call.synced else 'LOADING'}",
     }
 
 

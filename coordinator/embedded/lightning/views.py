@@ -249,7 +249,7 @@ def channel_view(network: Network, alias: str, channel: Channel) -> Json:
         "capacity": str(channel.capacity_sat),
         "local_balance": str(ledger.shown_balance_msat(channel, alias) // MSAT),
         "remote_balance": str(ledger.shown_balance_msat(channel, peer) // MSAT),
-        "commit_fee": str(ledger.commitment_fee_sat(channel)),
+        "commit_fee": str(ledger.shown_commitment_fee_sat(channel)),
         "commit_weight": str(ledger.commitment_weight(channel)),
         "fee_per_kw": str(ledger.FEE_PER_KW),
         "unsettled_balance": str(held_sat),

@@ -23,6 +23,9 @@ from coordinator_core.errors import InvalidInput
 
 HEADER_SIZE: Final = 80
 BLOCK_VERSION: Final = 0x20000000
+TESTDUMMY_BIT: Final = 1 << 28
+TESTDUMMY_SIGNALLED: Final = range(144, 432)
+"""Heights at which Core's miner on regtest signals for the test deployment of BIP9: started and locked in."""
 REGTEST_BITS: Final = 0x207FFFFF
 REGTEST_TARGET: Final = 0x7FFFFF << (8 * (0x20 - 3))
 HALVING_INTERVAL: Final = 150
@@ -154,7 +157,8 @@ def assemble(
     witness_root = merkle_root([bytes(32), *(t.wtxid for t in transactions)])
     first = coinbase(height, coinbase_value, script, witness_root, extra_nonce)
     root = merkle_root([first.txid, *(t.txid for t in transactions)])
-    prefix = BLOCK_VERSION.to_bytes(4, "little") + previous + root + time.to_bytes(4, "little")
+    version = BLOCK_VERSION | (TESTDUMMY_BIT if height in TESTDUMMY_SIGNALLED else 0)
+    prefix = version.to_bytes(4, "little") + previous + root + time.to_bytes(4, "little")
     header = _solve(prefix + REGTEST_BITS.to_bytes(4, "little"))
     everything = (first, *transactions)
     raw = header + compact_size(len(everything)) + b"".join(t.raw for t in everything)

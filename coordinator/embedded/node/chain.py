@@ -89,6 +89,7 @@ class Chain:
         """Hashes of blocks that were part of the active chain since opening."""
         for raw in journal.blocks():
             self._remember(Block.parse(raw))
+        self._questions = 0
         self._kernel = self._replayed()
         self._follow()
         self._remember_stale()
@@ -144,6 +145,7 @@ class Chain:
         The block pays its miner too much, so it can never connect, and that is checked after all transactions.
         """
         height = self.height + 1
+        self._questions += 1
         block = assemble(
             self.tip.hash,
             height,
@@ -151,6 +153,8 @@ class Chain:
             script,
             transactions,
             coinbase_value=subsidy(height) + self._fees(transactions) + 1,
+            # The engine does not look twice at a block it refused; each question is a block of its own.
+            extra_nonce=self._questions,
         )
         reason = self._kernel.submit(block.raw)
         return None if reason is not None and reason.startswith(WOULD_CONNECT) else reason

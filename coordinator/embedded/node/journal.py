@@ -48,12 +48,11 @@ class BlockJournal:
     """The blocks this node accepted, in the order of their arrival."""
 
     def __init__(self, path: Path) -> None:
-        self._file: BinaryIO | None = open(path, "a+b")  # noqa: SIM115 - held open until close()
-        self._file.seek(0)
-        content = self._file.read()
+        content = path.read_bytes() if path.exists() else b""
         if content and not content.startswith(MAGIC) and not MAGIC.startswith(content):
             raise JournalDamaged(f"{path} is no block journal: move it away to start a new chain")
         self._blocks, end = _records(content, path)
+        self._file: BinaryIO | None = open(path, "ab")  # noqa: SIM115 - held open until close()
         if end < len(MAGIC):
             self._file.truncate(0)
             self._file.write(MAGIC)
@@ -69,7 +68,6 @@ class BlockJournal:
     def append(self, blocks: Iterable[bytes]) -> None:
         """Write blocks and wait until the disk has them."""
         file = self._opened()
-        file.seek(0, os.SEEK_END)
         for block in blocks:
             file.write(len(block).to_bytes(4, "little") + sha256(block).digest()[:4] + block)
         self._sync()

@@ -111,10 +111,9 @@ class Kernel:
     def close(self) -> None:
         """Free the engine and delete its files."""
         if self._manager is not None:
-            # The binding frees in its finalizer; calling it here makes the moment certain.
-            self._manager.__del__()
-            self._manager._owns_ptr = False
-            self._manager = None
+            # Leaving the binding's context frees the engine now, not whenever it is collected.
+            with self._manager:
+                self._manager = None
             shutil.rmtree(self._directory, ignore_errors=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from coordinator.embedded.node.chunks import Chunk, Member, chunks
@@ -76,7 +76,7 @@ class Mempool:
         """All transactions connected with the given ones."""
         return self._reach(txids, lambda entry: entry.parents | entry.children)
 
-    def _reach(self, txids: Iterable[bytes], step) -> set[bytes]:
+    def _reach(self, txids: Iterable[bytes], step: Callable[[Entry], Iterable[bytes]]) -> set[bytes]:
         found = {t for t in txids if t in self._entries}
         stack = list(found)
         while stack:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -63,19 +64,23 @@ class EmbeddedNode:
     def __init__(self, data_dir: Path, options: NodeOptions | None = None) -> None:
         self.options = options or NodeOptions()
         self.lock = threading.RLock()
-        self._directory_lock = DirectoryLock(data_dir)
-        self._state_file = StateFile(data_dir / "node.json")
-        state = self._state_file.read()
-        self.clock = self._clock(state.get("clock"))
-        self.settings = _settings(state.get("fees"))
-        self.faucet = Faucet(self.options.seed)
-        self._journal = BlockJournal(data_dir / "blocks.journal")
-        invalid = {bytes.fromhex(h) for h in state.get("invalid", [])}
-        self.chain = Chain(data_dir / "engine", self._journal, invalid)
-        self.mempool = Mempool()
-        self.acceptance = Acceptance(self.mempool, self.chain, self.settings, self._explain)
+        self._resources = ExitStack()
         self._closed = False
-        self._begin(state)
+        with ExitStack() as opened:
+            # Whatever is open when a later step fails is closed again, the directory's lock last.
+            opened.callback(DirectoryLock(data_dir).release)
+            self._state_file = StateFile(data_dir / "node.json")
+            state = self._state_file.read()
+            self.clock = self._clock(state.get("clock"))
+            self.settings = _settings(state.get("fees"))
+            self.faucet = Faucet(self.options.seed)
+            journal = opened.enter_context(closing(BlockJournal(data_dir / "blocks.journal")))
+            invalid = {bytes.fromhex(h) for h in state.get("invalid", [])}
+            self.chain = opened.enter_context(closing(Chain(data_dir / "engine", journal, invalid)))
+            self.mempool = Mempool()
+            self.acceptance = Acceptance(self.mempool, self.chain, self.settings, self._explain)
+            self._begin(state)
+            self._resources = opened.pop_all()
 
     def _clock(self, saved: dict[str, Any] | None) -> NodeClock:
         if saved is not None:
@@ -125,9 +130,7 @@ class EmbeddedNode:
                 return
             self._closed = True
             self._save(mempool=[entry.transaction.raw.hex() for entry in self.mempool])
-            self.chain.close()
-            self._journal.close()
-            self._directory_lock.release()
+            self._resources.close()
 
     def _save(self, mempool: list[str] | None = None) -> None:
         fees = {
@@ -175,7 +178,7 @@ class EmbeddedNode:
             return try_each(self.acceptance, transactions)
 
     def submit_package(self, transactions: Sequence[Transaction], max_sat_per_kvb: int = 0) -> PackageResult:
-        """submitpackage: parents and their child, judged together. Above the given rate each is refused; 0: no limit."""
+        """submitpackage: parents and their child, judged together. Each is refused above the given rate; 0: none."""
         with self.lock:
             return PackageSubmission(self.acceptance, transactions, self.clock.now(), max_sat_per_kvb).run()
 

@@ -65,13 +65,13 @@ class SignedStatement(Struct, frozen=True):
 
 
 def sign_event(event: Event, entry_ids: Sequence[UUID], key: OracleKey) -> SignedStatement:
-    """The statement of an event whose entries are all in."""
+    """The statement of an event whose entries are all in; `entry_ids` ascending."""
     statement = Statement(
         event_id=event.id,
         signing_date=event.signing_date,
         expiry=event.expiry,
         nonce_point=event.nonce.point.hex(),
-        outcomes=RankingOutcomes(event.places, tuple(sorted(entry_ids, key=lambda entry_id: entry_id.int))),
+        outcomes=RankingOutcomes(event.places, tuple(entry_ids)),
         terms=ObservationTerms(
             source=event.source,
             start_observation_date=event.start,

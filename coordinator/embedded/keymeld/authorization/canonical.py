@@ -20,7 +20,7 @@ PublicKeyOctets = Annotated[list[Byte], msgspec.Meta(min_length=33, max_length=6
 """A key that may be written compressed (33) or uncompressed (65)."""
 Uuid = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")]
 EnclaveId = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
-Unsigned = Annotated[int, msgspec.Meta(ge=0, lt=1 << 63)]
+Unsigned = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 _FIELD_PRIME = (1 << 256) - (1 << 32) - 977
 

@@ -106,10 +106,14 @@ class SigningRound:
 
     def _open(self, sealed: str, context: str, enclave_id: int) -> dict[int, bytes]:
         plaintext = self.session.cipher.decrypt(sealed, context, context)
-        message = msgspec.json.decode(plaintext, type=_RoundMessage)
+        try:
+            message = msgspec.json.decode(plaintext, type=_RoundMessage)
+            values = {index: bytes.fromhex(value) for index, value in message.values.items()}
+        except ValueError as error:
+            raise InvalidInput(context, f"does not decode: {error}", "pass on what the enclaves made") from None
         if (message.signing_session_id, message.enclave_id) != (self._signing_session_id, enclave_id):
             raise InvalidInput(context, "is of another session or enclave", "pass on what the enclaves made")
-        return {index: bytes.fromhex(value) for index, value in message.values.items()}
+        return values
 
 
 def _solo_nonce(signature: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from coordinator.embedded.keymeld.enclave.commands import SealedRegistration
@@ -20,6 +21,8 @@ from coordinator.embedded.keymeld.gateway.records import KeygenRecord, KeygenSta
 from coordinator.embedded.keymeld.gateway.services import Services
 from coordinator.embedded.keymeld.gateway.wire import Answer, RegisterRequest
 from coordinator_core.errors import CoreError
+
+_log = logging.getLogger(__name__)
 
 
 class RegistrationService:
@@ -78,16 +81,22 @@ class RegistrationService:
                 self.start_completion(keygen_id)
 
     def _complete(self, keygen_id: str) -> None:
-        services = self._services
         try:
-            self._exchange(services.keygens.get(keygen_id))
-        except CoreError:
-            services.fleet.drop(keygen_id)
-            services.keygens.fail(keygen_id)
+            self._exchange(self._services.keygens.get(keygen_id))
+        except CoreError as error:
+            # An enclave said no: clients read it from the status, nothing is wrong with this service.
+            _log.warning("keygen %s failed: %s", keygen_id, error)
+            self._abandon(keygen_id)
+        except Exception:
+            self._abandon(keygen_id)
             raise
         finally:
             with self._lock:
                 self._completing.discard(keygen_id)
+
+    def _abandon(self, keygen_id: str) -> None:
+        self._services.fleet.drop(keygen_id)
+        self._services.keygens.fail(keygen_id)
 
     def _exchange(self, record: KeygenRecord) -> None:
         """Each enclave takes its participants, tells the others, and the coordinator's makes the roster."""

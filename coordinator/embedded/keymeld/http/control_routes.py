@@ -8,19 +8,19 @@ from typing import cast
 from litestar import Request, Response, delete, get, post
 
 from coordinator.embedded.keymeld.gateway.faults import Order, Restart
-from coordinator.embedded.keymeld.gateway.gateway import Gateway
 from coordinator.embedded.keymeld.http.answers import json_answer
 from coordinator.embedded.keymeld.http.body import read_body
+from coordinator.embedded.keymeld.http.dependencies import GatewayService
 
 
 @get("/control/faults")
-async def list_faults(gateway: Gateway) -> Response:
+async def list_faults(gateway: GatewayService) -> Response:
     """Switches that are on."""
     return json_answer({"faults": gateway.services.faults.active()})
 
 
 @post("/control/faults", status_code=200)
-async def add_fault(request: Request, gateway: Gateway) -> Response:
+async def add_fault(request: Request, gateway: GatewayService) -> Response:
     """Turn a switch on: {"kind": "slow", "seconds"} | "silent" | "bad_signature" | "refuse", each with operation
 
     ("signing" or "keygen"), session_id and times; or {"kind": "restart", "enclave_id"}, which happens at once.
@@ -34,7 +34,7 @@ async def add_fault(request: Request, gateway: Gateway) -> Response:
 
 
 @delete("/control/faults", status_code=200)
-async def clear_faults(gateway: Gateway) -> Response:
+async def clear_faults(gateway: GatewayService) -> Response:
     """Turn every switch off."""
     gateway.services.faults.clear()
     return json_answer({"faults": []})

@@ -7,12 +7,14 @@ import time
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.params import FromPath
 
 from coordinator.embedded.keymeld.enclave.enclave import Enclave
 from coordinator.embedded.keymeld.errors import BadRequest, PlainTextError
 from coordinator.embedded.keymeld.gateway.gateway import Gateway
 from coordinator.embedded.keymeld.gateway.records import KeygenState
 from coordinator.embedded.keymeld.http.answers import json_answer
+from coordinator.embedded.keymeld.http.dependencies import GatewayService
 
 _NONCE = re.compile(r"[0-9a-fA-F]{64}")
 VERSION = "0.10.5"
@@ -20,7 +22,7 @@ VERSION = "0.10.5"
 
 
 @get("/enclaves")
-async def enclaves(gateway: Gateway) -> Response:
+async def enclaves(gateway: GatewayService) -> Response:
     """All enclaves. None is attested: the document is empty, as in simulation."""
     started = gateway.started_at
     listed = [_summary(enclave, started) for enclave in gateway.services.fleet.enclaves.values()]
@@ -28,7 +30,7 @@ async def enclaves(gateway: Gateway) -> Response:
 
 
 @get("/enclaves/{enclave_id:str}/public-key")
-async def public_key(request: Request, gateway: Gateway, enclave_id: str) -> Response:
+async def public_key(request: Request, gateway: GatewayService, enclave_id: FromPath[str]) -> Response:
     """One enclave's key and epoch. A challenge is checked for shape and cannot be answered: there is no document."""
     if not enclave_id.isascii() or not enclave_id.isdecimal() or len(enclave_id) > 10:
         raise PlainTextError(400, "Invalid URL: expected an enclave id")
@@ -71,7 +73,7 @@ async def health() -> Response:
 
 
 @get("/health/detail")
-async def health_detail(gateway: Gateway) -> Response:
+async def health_detail(gateway: GatewayService) -> Response:
     """Counts of sessions and enclaves."""
     counts = _counts(gateway)
     return json_answer(
@@ -91,7 +93,7 @@ async def health_detail(gateway: Gateway) -> Response:
 
 
 @get("/metrics")
-async def metrics(gateway: Gateway) -> Response:
+async def metrics(gateway: GatewayService) -> Response:
     """The same counts in Prometheus' text format."""
     lines = [f"# TYPE keymeld_{name} gauge\nkeymeld_{name} {value}\n" for name, value in _counts(gateway).items()]
     return Response("".join(lines), media_type="text/plain; version=0.0.4")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from litestar import Controller, Request, Response, get, post
+from litestar.params import FromPath
 
 from coordinator.embedded.keymeld.authorization.approval import ParticipantApproval
 from coordinator.embedded.keymeld.gateway.authentication import SignatureHeader, parse_header
-from coordinator.embedded.keymeld.gateway.gateway import Gateway
 from coordinator.embedded.keymeld.gateway.wire import SigningRequest
 from coordinator.embedded.keymeld.http.answers import json_answer
 from coordinator.embedded.keymeld.http.body import path_uuid, read_body
+from coordinator.embedded.keymeld.http.dependencies import GatewayService
 from coordinator.embedded.keymeld.http.keygen_routes import session_header
 
 
@@ -25,14 +26,16 @@ class SigningRoutes(Controller):
     path = "/signing"
 
     @post("/", status_code=200)
-    async def create(self, request: Request, gateway: Gateway) -> Response:
+    async def create(self, request: Request, gateway: GatewayService) -> Response:
         """Accept a signed batch."""
         header = session_header(request)
         body = await read_body(request, SigningRequest)
         return json_answer(await asyncio.to_thread(gateway.signings.create, body, header))
 
     @post("/{signing_id:str}/approve/{user_id:str}", status_code=200)
-    async def approve(self, request: Request, gateway: Gateway, signing_id: str, user_id: str) -> Response:
+    async def approve(
+        self, request: Request, gateway: GatewayService, signing_id: FromPath[str], user_id: FromPath[str]
+    ) -> Response:
         """Approve the exact batch; the answer has no body."""
         session, user, header = path_uuid(signing_id), path_uuid(user_id), _user_header(request)
         body = await read_body(request, ParticipantApproval)
@@ -40,7 +43,9 @@ class SigningRoutes(Controller):
         return Response(b"", status_code=200)
 
     @get("/{signing_id:str}/status/{user_id:str}")
-    async def status(self, request: Request, gateway: Gateway, signing_id: str, user_id: str) -> Response:
+    async def status(
+        self, request: Request, gateway: GatewayService, signing_id: FromPath[str], user_id: FromPath[str]
+    ) -> Response:
         """Progress, the encrypted batch, results."""
         session, user, header = path_uuid(signing_id), path_uuid(user_id), _user_header(request)
         return json_answer(await asyncio.to_thread(gateway.signings.status, session, user, header))

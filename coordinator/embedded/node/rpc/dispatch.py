@@ -49,7 +49,7 @@ class Dispatcher:
         """Handle one HTTP body: a request or a batch."""
         try:
             request = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _encoded(_failure(None, RpcError(Code.PARSE_ERROR, "Parse error"), v2=False))
         if isinstance(request, dict):
             return _encoded(self._one(request))

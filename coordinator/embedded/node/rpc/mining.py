@@ -51,9 +51,8 @@ def _output_script(output: str) -> bytes:
 
 def _named_transaction(context: Context, given: Any) -> Transaction:
     if not isinstance(given, str) or len(given) != HASH_LENGTH:
-        return raw_transaction(
-            given, f"Transaction decode failed for {given}. Make sure the tx has at least one input."
-        )
+        message = f"Transaction decode failed for {given}. Make sure the tx has at least one input."
+        return raw_transaction(given, message)
     entry = context.node.mempool.get(hash_value(given, "txid"))
     if entry is None:
         raise RpcError(Code.INVALID_ADDRESS_OR_KEY, f"Transaction {given} not in mempool.")

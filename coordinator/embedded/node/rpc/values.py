@@ -77,10 +77,8 @@ def raw_transaction(value: Any, message: str) -> Transaction:
 
 def raw_transactions(values: list[Any]) -> list[Transaction]:
     """The transactions of a package or of a test."""
-    return [
-        raw_transaction(value, f"TX decode failed: {value} Make sure the tx has at least one input.")
-        for value in values
-    ]
+    hint = "Make sure the tx has at least one input."
+    return [raw_transaction(value, f"TX decode failed: {value} {hint}") for value in values]
 
 
 def known_block(node: EmbeddedNode, value: Any) -> BlockNode:

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,11 @@ def test_the_hash_is_a_tagged_hash_of_sorted_json_without_white_space(terms_docu
     tag = sha256(b"coordinator/terms/v1")
     assert terms.to_bytes() == plain
     assert terms.hash == sha256(tag + tag + plain) == terms_hash(plain)
+
+
+def test_the_hash_of_the_vector(terms):
+    vector = json.loads((Path(__file__).parents[3] / "vectors" / "terms.json").read_text())
+    assert terms.hash.hex() == vector["hash"]
 
 
 def test_round_trip(terms, raw_terms):

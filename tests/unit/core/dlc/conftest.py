@@ -142,7 +142,7 @@ class Helpers:
     def sign(contract: Contract) -> ContractSignatures:
         """Every signature of a contract made by make_parameters()."""
         keys = Helpers.keys(len(contract.parameters.players))
-        return assemble(contract, SoloSigner(keys).sign(list(contract.signing_items())))
+        return assemble(contract, SoloSigner(keys).sign(contract.signing_items()))
 
 
 @pytest.fixture(scope="session")

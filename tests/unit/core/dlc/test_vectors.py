@@ -17,6 +17,7 @@ from coordinator_core.dlc import (
     verify_for_player,
     verify_signatures,
 )
+from coordinator_core.dlc.cbor import parameters_to_cbor, signatures_to_cbor, signed_contract_to_cbor
 from coordinator_core.dlc.claims import (
     funding_close,
     outcome_close,
@@ -84,7 +85,7 @@ def test_nonces_and_partial_signatures_add_up_to_the_signatures(signed_vector):
             verify_partial(contract.item(slot), total, nonce, share, [bytes.fromhex(key)])
         aggregated.append(total)
         partials.append(shares)
-    signatures = aggregate_signatures(list(contract.signing_items()), aggregated, partials)
+    signatures = aggregate_signatures(contract.signing_items(), aggregated, partials)
     assert dict(zip(slots, signatures, strict=True)) == {
         **signed_vector.signatures.by_outcome,
         **signed_vector.signatures.by_win_condition,
@@ -115,6 +116,14 @@ def test_signed_contract_json(signed_vector, helpers):
     read = SignedContract.from_json(document, foreign=signed_vector.name == "n3k2")
     assert read.signatures == contract.signatures
     assert read.contract.digest == contract.contract.digest
+
+
+def test_cbor(signed_vector):
+    parameters, signatures, data = signed_vector.parameters, signed_vector.signatures, signed_vector.data
+    signed = signed_contract_to_cbor(parameters, signed_vector.contract.outpoint, signatures)
+    assert parameters_to_cbor(parameters).hex() == data["params_cbor"]
+    assert signatures_to_cbor(signatures).hex() == data["signatures_cbor"]
+    assert signed.hex() == data["signed_contract_cbor"]
 
 
 def test_pruned_signatures(signed_vector):

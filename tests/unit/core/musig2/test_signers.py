@@ -75,6 +75,33 @@ def test_the_same_message_under_two_points_gets_two_nonces() -> None:
     assert nonces[0][:33] != nonces[1][:33]
 
 
+@pytest.fixture
+def broken_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's generator gives the same bytes each time."""
+    from coordinator_core.musig2 import multi, solo
+
+    for module in (multi, solo):
+        monkeypatch.setattr(module, "fill_random", lambda pointer, size: ffi.memmove(pointer, b"\x01" * size, size))
+
+
+@pytest.mark.usefixtures("broken_generator")
+@pytest.mark.parametrize(
+    "other",
+    [
+        SigningItem(ALL, ITEMS[0].message, generator_mul(scalar_to_bytes(78))),
+        SigningItem(ALL, ITEMS[0].message),
+        SigningItem(ALL, sha256(b"another message"), POINT),
+        SigningItem(KeySet.aggregate(PUBLIC), ITEMS[0].message, POINT),
+    ],
+)
+def test_nonces_differ_even_without_randomness(other: SigningItem) -> None:
+    nonces = [MultiSigner(KEYS).nonces([item])[0][:33] for item in (ITEMS[0], ITEMS[0], other)]
+    assert nonces[0] == nonces[1] != nonces[2]
+    signed = [SoloSigner(KEYS).sign([item])[0] for item in (ITEMS[0], ITEMS[0], other)]
+    nonce = [s[1:33] if len(s) == 65 else s[:32] for s in signed]
+    assert nonce[0] == nonce[1] != nonce[2]
+
+
 def test_solo_needs_every_key() -> None:
     with pytest.raises(InvalidInput) as refusal:
         SoloSigner(KEYS[:3]).sign(ITEMS)

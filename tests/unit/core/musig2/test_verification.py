@@ -4,6 +4,7 @@ import pytest
 
 from coordinator_core.errors import InvalidInput, InvalidSignature
 from coordinator_core.musig2 import KeySet, SigningItem, SoloSigner, verify_batch
+from coordinator_core.musig2.equations import reduced
 from coordinator_core.musig2.pippenger import Coefficients, digit_bits, multiply
 from coordinator_core.secp256k1 import (
     N,
@@ -62,7 +63,12 @@ def not_bytes(signature: bytes) -> str:
     return signature.hex()
 
 
-SPOILERS = [spoil_scalar, spoil_nonce, wrong_length, scalar_out_of_range, nonce_off_curve, not_bytes]
+MALFORMED = [wrong_length, scalar_out_of_range, nonce_off_curve, not_bytes]
+SPOILERS = [spoil_scalar, spoil_nonce, *MALFORMED]
+
+
+def reason(spoil) -> str:
+    return "signature is malformed" if spoil in MALFORMED else "signature does not verify"
 
 
 @pytest.mark.parametrize("count", [0, 1, 59, 60, 259, 260, 899, 900, 4_999, 5_000, COUNT])
@@ -87,6 +93,7 @@ def test_one_bad_signature_is_named(batch, spoil, count: int, index: int, thread
     with pytest.raises(InvalidSignature) as refusal:
         verify_batch(items, signatures, threads=threads)
     assert refusal.value.index == index
+    assert refusal.value.reason == reason(spoil)
 
 
 @pytest.mark.parametrize("first", SPOILERS)
@@ -97,6 +104,7 @@ def test_of_two_bad_signatures_the_first_is_named(batch, first, second) -> None:
     with pytest.raises(InvalidSignature) as refusal:
         verify_batch(items, signatures, threads=2)
     assert refusal.value.index == 17
+    assert refusal.value.reason == reason(second)
 
 
 def test_errors_that_cancel_out_are_found(batch) -> None:
@@ -124,6 +132,12 @@ def test_the_kind_of_signature_is_named(batch) -> None:
         with pytest.raises(InvalidSignature) as refusal:
             verify_batch([item], [spoil_scalar(signature)])
         assert refusal.value.what == ("signature" if item.adaptor_point is None else "adaptor signature")
+
+
+def test_hashes_are_reduced_by_the_group_order() -> None:
+    assert reduced((N + 5).to_bytes(32, "big")) == scalar_to_bytes(5)
+    assert reduced(N.to_bytes(32, "big")) == bytes(32)
+    assert reduced(scalar_to_bytes(-1)) == scalar_to_bytes(-1)
 
 
 def test_zero_scalars_are_refused(batch) -> None:

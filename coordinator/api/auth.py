@@ -1,0 +1,53 @@
+"""Who asks: NIP-98 for players, a bearer token for operators on loopback. A proof is accepted once."""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from typing import Any
+
+from litestar import Request
+from litestar.exceptions import NotAuthorizedException
+
+from coordinator_core.errors import Fault, InvalidInput
+from coordinator_core.nostr.nip98 import verify_authorization
+from coordinator_core.secret import Secret
+from coordinator_core.units import UnixTime
+
+REMEMBERED = 100_000
+WINDOW_SECONDS = 130
+
+
+class ReplayMemory:
+    """Ids of proofs accepted within their window. Lost at a restart: the window is two minutes, and every command is
+    idempotent or judged against its state."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[bytes, int] = OrderedDict()
+
+    def claim(self, proof: bytes, now: UnixTime) -> None:
+        """Raises InvalidInput for a proof that was used before."""
+        while self._seen and next(iter(self._seen.values())) < now - WINDOW_SECONDS:
+            self._seen.popitem(last=False)
+        if proof in self._seen or len(self._seen) >= REMEMBERED:
+            raise InvalidInput(
+                "authorization", "was used before", "sign a new one for each request", fault=Fault.PLAYER
+            )
+        self._seen[proof] = now
+
+
+async def player_of(request: Request[Any, Any, Any], origin: str, memory: ReplayMemory, now: UnixTime) -> bytes:
+    """The x-only Nostr key that signed this very request. Raises NotAuthorized, InvalidInput."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    url = f"{origin}{request.url.path}{query}"
+    body = await request.body()
+    proof = verify_authorization(request.headers.get("authorization"), request.method, url, body, now)
+    memory.claim(proof.replay_id, now)
+    return proof.author
+
+
+def require_operator(request: Request[Any, Any, Any], token: Secret) -> None:
+    """The operator's bearer token. Raises NotAuthorizedException."""
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if not hmac.compare_digest(given.encode(), token.reveal()):
+        raise NotAuthorizedException("the operator token is missing or wrong")

@@ -1,0 +1,71 @@
+"""Public reads of competitions."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get
+
+from coordinator.api.context import Api, lane_id
+from coordinator.api.problem import NotThereYet
+from coordinator.domain.facts import EntriesPosted, OracleEvent, Pinned, Published
+from coordinator.views import competition as views
+
+
+@get("/competitions")
+async def list_competitions(api: Api) -> list[dict[str, Any]]:
+    """All competitions, newest first."""
+    return [views.summary(*await api.engine.view(lane)) for lane in await api.engine.store.lanes()]
+
+
+@get("/competitions/{competition:uuid}")
+async def show_competition(api: Api, competition: UUID) -> dict[str, Any]:
+    """One competition: state, who is awaited, transactions."""
+    return views.detail(*await api.engine.view(lane_id(competition)))
+
+
+@get("/competitions/{competition:uuid}/terms")
+async def show_terms(api: Api, competition: UUID) -> Response[bytes]:
+    """The canonical bytes of the terms: hash them."""
+    _, lane = await api.engine.view(lane_id(competition))
+    published = lane.facts.get(Published)
+    if published is None:
+        raise NotThereYet("terms", "are not final yet", "ask again in a moment")
+    return Response(published.terms.encode(), media_type="application/json")
+
+
+@get("/competitions/{competition:uuid}/entries")
+async def list_entries(api: Api, competition: UUID) -> list[dict[str, Any]]:
+    """Signed entries; picks once they were opened."""
+    _, lane = await api.engine.view(lane_id(competition))
+    return views.entries(lane)
+
+
+@get("/competitions/{competition:uuid}/contract")
+async def show_contract(api: Api, competition: UUID) -> dict[str, Any]:
+    """Parameters and outpoint of the newest attempt's contract, with the oracle's statement."""
+    _, lane = await api.engine.view(lane_id(competition))
+    pin = max(lane.facts.all(Pinned), key=lambda fact: fact.attempt, default=None)
+    if pin is None:
+        raise NotThereYet("contract", "is not pinned yet", "ask again when signing begins")
+    posted = lane.facts.get(EntriesPosted, pin.attempt)
+    event = lane.facts.get(OracleEvent, pin.attempt)
+    return {
+        "attempt": pin.attempt,
+        "parameters": msgspec.json.decode(await api.engine.services.blob(pin.parameters)),
+        "outpoint": f"{pin.funding_txid}:{pin.funding_vout}",
+        "event_id": event.event_id if event is not None else None,
+        "statement": posted.statement if posted is not None else None,
+    }
+
+
+@get("/status")
+async def status(api: Api) -> dict[str, Any]:
+    """Chain and clock as the engine sees them."""
+    tip = await api.engine.clock.tip()
+    return {"tip": tip.height, "tip_hash": tip.block_hash, "now": await api.engine.clock.domain()}
+
+
+handlers = [list_competitions, show_competition, show_terms, list_entries, show_contract, status]

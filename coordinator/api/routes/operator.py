@@ -1,0 +1,72 @@
+"""What the operator's command line asks for; loopback and a bearer token."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, get, post
+
+from coordinator.api.auth import require_operator
+from coordinator.api.context import Api, lane_id
+from coordinator.engine.commands.create import cancel, create_competition
+from coordinator.views.books import lightning_rows
+from coordinator_core.competition.draft import read_draft
+from coordinator_core.errors import Fault, InvalidInput
+
+
+@post("/operator/competitions", status_code=201)
+async def create(api: Api, request: Request[Any, Any, Any]) -> dict[str, str]:
+    """Create a competition from a draft."""
+    require_operator(request, api.operator_token)
+    body = _object(await request.body())
+    draft = read_draft(body.get("draft"))
+    dkey = request.headers.get("idempotency-key") or secrets.token_hex(16)
+    engine = api.engine
+    return {"id": await create_competition(engine.store, engine.clock, engine.wakeups, draft, dkey)}
+
+
+@post("/operator/competitions/{competition:uuid}/cancel", status_code=200)
+async def cancel_competition(api: Api, request: Request[Any, Any, Any], competition: UUID) -> dict[str, Any]:
+    """Cancel while entries are open."""
+    require_operator(request, api.operator_token)
+    reason = _object(await request.body()).get("reason")
+    if not isinstance(reason, str) or not reason.strip():
+        raise InvalidInput("reason", "is missing", "say why, players read it", fault=Fault.COORDINATOR)
+    return await api.command(request, lane_id(competition), "cancel", cancel("operator", reason), b"operator")
+
+
+@get("/operator/competitions/{competition:uuid}/books")
+async def books(api: Api, request: Request[Any, Any, Any], competition: UUID) -> dict[str, int]:
+    """The Lightning side of a competition's books, by account."""
+    require_operator(request, api.operator_token)
+    _, lane = await api.engine.view(lane_id(competition))
+    return {row.account: row.amount for row in lightning_rows(lane)}
+
+
+@get("/operator/competitions/{competition:uuid}/log")
+async def transition_log(api: Api, request: Request[Any, Any, Any], competition: UUID) -> dict[str, Any]:
+    """Transitions and open duties."""
+    require_operator(request, api.operator_token)
+    lane = lane_id(competition)
+    rows = await api.engine.store.transitions(lane)
+    open_duties = await api.engine.store.open_duties(lane)
+    return {
+        "transitions": [{"from": r.from_state, "to": r.to_state, "reason": r.reason, "at": r.at} for r in rows],
+        "duties": [{"kind": k, "id": i, "attempts": n, "error": e} for k, i, n, e in open_duties],
+    }
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidInput("body", "is not a JSON object", "send an object", fault=Fault.COORDINATOR)
+    return value
+
+
+handlers = [create, cancel_competition, books, transition_log]

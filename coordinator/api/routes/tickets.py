@@ -1,0 +1,134 @@
+"""Tickets: reserve, renew, hand the signed entry in, look at one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get, post, put
+
+from coordinator.api.context import Api, lane_id
+from coordinator.api.problem import NotThereYet
+from coordinator.domain.facts import HoldState, Ticket
+from coordinator.domain.seats import seated
+from coordinator.engine.commands import tickets
+from coordinator.engine.executors.lightning import ticket_secret
+from coordinator.engine.submit import Conflict
+from coordinator_core.competition.ids import uuid7
+from coordinator_core.errors import Fault, InvalidInput
+from coordinator_core.nostr.event import Event
+from coordinator_core.secret import Secret
+from coordinator_core.units import UnixTime
+
+INVOICE_WAIT_SECONDS = 2.0
+
+
+async def _fresh_hash(api: Api, lane: str) -> bytes:
+    """A ticket preimage, in the secret store before its hash is shown to anyone."""
+    preimage = Secret.random(32)
+    ticket_hash = tickets.preimage_hash(preimage.reveal())
+    await api.engine.services.secrets.put(lane, ticket_secret(ticket_hash.hex()), preimage)
+    return ticket_hash
+
+
+@post("/competitions/{competition:uuid}/entries", status_code=201)
+async def reserve(api: Api, request: Request[Any, Any, Any], competition: UUID) -> dict[str, Any]:
+    """Reserve a ticket: entry id and signed receipt."""
+    player = await api.player(request)
+    lane = lane_id(competition)
+    await api.engine.view(lane)
+    entry_id = uuid7(UnixTime(api.engine.clock.wall()))
+    ticket_hash = await _fresh_hash(api, lane)
+    decide = tickets.reserve(entry_id, player, ticket_hash, await api.market(), api.receipt_key)
+    return await api.command(request, lane, "reserve", decide, player)
+
+
+@post("/competitions/{competition:uuid}/entries/{entry:uuid}/renewal", status_code=201)
+async def renew(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> dict[str, Any]:
+    """The next generation of an unpaid ticket."""
+    player = await api.player(request)
+    lane = lane_id(competition)
+    ticket_hash = await _fresh_hash(api, lane)
+    decide = tickets.renew(entry, player, ticket_hash, await api.market(), api.receipt_key)
+    return await api.command(request, lane, f"renew/{entry}", decide, player)
+
+
+@put("/competitions/{competition:uuid}/entries/{entry:uuid}")
+async def hand_in(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> Response[bytes]:
+    """Hand the signed entry in; answers with the invoice, or 202 when it takes longer than two seconds."""
+    player = await api.player(request)
+    lane = lane_id(competition)
+    event = _event(await request.body())
+    keys = api.engine.services.secrets
+    own = (keys.market_maker_key(lane).public_key, api.receipt_key.public_key)
+    decide = tickets.hand_in(entry, player, event, api.receipt_key, own)
+    answer = await api.command(request, lane, f"hand-in/{entry}", decide, player)
+    _, view = await api.engine.until(
+        lane, lambda _, now: tickets.invoice_answer(now, str(entry)) is not None, INVOICE_WAIT_SECONDS
+    )
+    invoice = tickets.invoice_answer(view, str(entry))
+    if invoice is None:
+        return Response(
+            msgspec.json.encode({**answer, "retry_after": 2}), status_code=202, media_type="application/json"
+        )
+    return Response(msgspec.json.encode({**answer, **invoice}), media_type="application/json")
+
+
+def _event(body: bytes) -> Event:
+    try:
+        return msgspec.json.decode(body, type=_HandIn).event
+    except msgspec.ValidationError as error:
+        raise InvalidInput("event", str(error), "a signed Nostr event", fault=Fault.PLAYER) from error
+    except msgspec.DecodeError as error:
+        raise InvalidInput("body", "is not JSON", '{"event": {...}}', fault=Fault.PLAYER) from error
+
+
+class _HandIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    event: Event
+
+
+@get("/competitions/{competition:uuid}/entries/{entry:uuid}")
+async def show_ticket(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> dict[str, Any]:
+    """One's own ticket."""
+    player = await api.player(request)
+    state, lane = await api.engine.view(lane_id(competition))
+    ticket = tickets.ticket_of(lane, str(entry), player.hex())
+    invoice = lane.invoice_of(ticket)
+    return {
+        "entry_id": ticket.entry_id,
+        "generation": ticket.generation,
+        "ticket_hash": ticket.ticket_hash,
+        "ticket_state": invoice.state.value if invoice is not None else "reserved",
+        "payment_request": invoice.payment_request if invoice is not None else None,
+        "expires_at": invoice.expires_at if invoice is not None else None,
+        "seat": ticket.entry_id in seated(lane),
+        "in_roster": ticket.entry_id in getattr(state, "roster", ()),
+        "price": _price(ticket),
+    }
+
+
+def _price(ticket: Ticket) -> dict[str, int]:
+    return {
+        "entry_fee": ticket.entry_fee,
+        "coordinator_fee": ticket.coordinator_fee,
+        "network_fee": ticket.network_fee,
+    }
+
+
+@get("/competitions/{competition:uuid}/entries/{entry:uuid}/ticket")
+async def show_preimage(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> dict[str, str]:
+    """The ticket's preimage, for its owner, once the ticket is settled: the proof of payment that claims need."""
+    player = await api.player(request)
+    _, lane = await api.engine.view(lane_id(competition))
+    ticket = tickets.ticket_of(lane, str(entry), player.hex())
+    invoice = lane.invoice_of(ticket)
+    if invoice is None or invoice.state is not HoldState.SETTLED:
+        raise Conflict("ticket", "is not settled", "ask again once the funding is confirmed", fault=Fault.PLAYER)
+    preimage = await api.engine.services.secrets.get(lane.id, ticket_secret(ticket.ticket_hash))
+    if preimage is None:
+        raise NotThereYet("ticket", "has no preimage here", "use the one in your wallet")
+    return {"payment_hash": ticket.ticket_hash, "preimage": preimage.reveal().hex()}
+
+
+handlers = [reserve, renew, hand_in, show_ticket, show_preimage]

@@ -1,0 +1,139 @@
+"""Where adapters meet ports: one process from settings."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from litestar import Litestar
+
+from coordinator.adapters.bitcoin import CoreNode, OnchainWallet
+from coordinator.adapters.bitcoin.rpc import CoreRpc
+from coordinator.adapters.clock import SystemClock
+from coordinator.adapters.keymeld import KeymeldGateway
+from coordinator.adapters.lightning import LndNode
+from coordinator.adapters.oracle import NoaaOracle
+from coordinator.adapters.secrets import SealedSecrets, load_or_create_seed
+from coordinator.adapters.store.sqlite import SqliteStore
+from coordinator.api.application import create_application
+from coordinator.api.context import Api
+from coordinator.config.settings import Settings
+from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.engine import Engine
+from coordinator.engine.executors.services import Services
+from coordinator.ports.bitcoin import Network
+from coordinator_core.errors import Fault, InvalidInput
+from coordinator_core.secret import Secret
+
+NETWORKS = {
+    "mainnet": (Network.MAINNET, "mainnet"),
+    "testnet4": (Network.TESTNET4, "testnet4"),
+    "signet": (Network.SIGNET, "signet"),
+    "regtest": (Network.REGTEST, "regtest"),
+}
+DATABASE = "coordinator.db"
+SEED = "seed"
+OPERATOR_TOKEN = "operator.token"  # noqa: S105  (a file name)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinator:
+    """A coordinator that is put together but not started."""
+
+    application: Litestar
+    wallet: OnchainWallet
+
+
+async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -> Coordinator:
+    """Open the database, connect to every service, check networks. Everything opened is closed by `stack`.
+
+    Raises InvalidInput or a PortError with one sentence for the operator.
+    """
+    data = Path(settings.data_dir)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = await SqliteStore.open(data / DATABASE)
+    stack.push_async_callback(store.close)
+    keys = SealedSecrets(store, load_or_create_seed(data / SEED, passphrase))
+    chain = CoreNode(_rpc(settings))
+    stack.push_async_callback(chain.close)
+    lightning = _lightning(settings)
+    stack.push_async_callback(lightning.close)
+    clock = SystemClock()
+    keymeld = KeymeldGateway(settings.keymeld.url, clock)
+    stack.push_async_callback(keymeld.close)
+    network, lightning_name = NETWORKS[settings.network]
+    oracle = NoaaOracle(
+        settings.oracle.url, keys.signing_key("nostr"), clock, mainnet=network is Network.MAINNET
+    )
+    stack.push_async_callback(oracle.close)
+    info = await lightning.info()
+    await _check_networks(chain, network, info.network, lightning_name)
+    wallet = OnchainWallet(store, chain, keys.wallet_seed(), network)
+    services = Services(
+        store=store,
+        clock=Clockwork(
+            wall_clock=clock,
+            store=store,
+            chain_time=settings.domain_clock == "chain",
+            cancel_delta=info.cancel_delta,
+        ),
+        secrets=keys,
+        chain=chain,
+        wallet=wallet,
+        lightning=lightning,
+        oracle=oracle,
+        keymeld=keymeld,
+    )
+    origin = settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
+    api = Api(
+        engine=Engine(services, poll_seconds=settings.bitcoin.poll_seconds),
+        origin=origin,
+        operator_token=_operator_token(data / OPERATOR_TOKEN),
+        esplora_url=settings.bitcoin.esplora_url or "",
+    )
+    return Coordinator(create_application(api), wallet)
+
+
+def _rpc(settings: Settings) -> CoreRpc:
+    password = os.environ.get("COORDINATOR_BITCOIN_RPC_PASSWORD", "")
+    cookie = settings.bitcoin.cookie_file
+    return CoreRpc(
+        settings.bitcoin.rpc_url,
+        cookie_file=Path(cookie) if cookie is not None else None,
+        user=settings.bitcoin.user,
+        password=Secret(password.encode()) if password else None,
+    )
+
+
+def _lightning(settings: Settings) -> LndNode:
+    certificate = settings.lightning.certificate_file
+    try:
+        macaroon = Secret(Path(settings.lightning.macaroon_file).read_bytes())
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise InvalidInput("lightning.macaroon_file", reason, "give the file that LND wrote", fault=Fault.COORDINATOR) from error
+    return LndNode(settings.lightning.url, macaroon, certificate=Path(certificate) if certificate else None)
+
+
+async def _check_networks(chain: CoreNode, wanted: Network, lightning: str, lightning_wanted: str) -> None:
+    found = await chain.network()
+    if found is not wanted:
+        reason = f"the node follows {found.value}, the settings say {wanted.value}"
+        raise InvalidInput("network", reason, "point both to one network", fault=Fault.COORDINATOR)
+    if lightning != lightning_wanted:
+        reason = f"Lightning runs on {lightning or 'nothing'}, the settings say {lightning_wanted}"
+        raise InvalidInput("network", reason, "point both to one network", fault=Fault.COORDINATOR)
+
+
+def _operator_token(path: Path) -> Secret:
+    """A random token in a file that only the operator's account can read."""
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+    return Secret(path.read_bytes().strip())

@@ -1,0 +1,194 @@
+"""`coordinator claim`: from a claim kit to the prize on chain, without the coordinator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from coordinator.cli.address import script_pubkey
+from coordinator.cli.attestation import fetch_attestation
+from coordinator.cli.claim_progress import Progress, State, follow, offline
+from coordinator.cli.esplora import Esplora
+from coordinator_core.claim_kit import ClaimDestination, ClaimKit, ClaimPlan, Step, plan_claim
+from coordinator_core.errors import CoreError, InvalidInput, VerificationFailed
+from coordinator_core.secret import Secret
+from coordinator_core.transaction import bytes_from_hex
+from coordinator_core.units import FeeRate
+
+EXIT_FAILED: Final = 1
+EXIT_BAD_INPUT: Final = 2
+_ASK: Final = "-"
+
+
+@click.command()
+@click.argument("kit", type=click.Path(allow_dash=True))
+@click.option("--attestation", metavar="HEX", help="The oracle's attestation.")
+@click.option("--oracle", metavar="URL", help="Ask this oracle for it; default: the one in the kit.")
+@click.option("--expiry", is_flag=True, help="Claim the equal shares of the expiry: the oracle did not attest.")
+@click.option("--preimage-file", metavar="FILE", help="Holds the ticket preimage in hex; - asks for it.")
+@click.option("--secret-file", metavar="FILE", help="Holds the player secret or the entry key in hex; - asks for it.")
+@click.option("--to", "address", metavar="ADDRESS", help="Where the prize goes.")
+@click.option("--fee-rate", metavar="SAT_PER_VB", help="Of the last transaction; default: the contract's.")
+@click.option("--esplora", metavar="URL", help="Look at the chain through this Esplora server.")
+@click.option("--broadcast", is_flag=True, help="Broadcast what may be mined now; needs --esplora.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def claim(
+    kit: str,
+    *,
+    attestation: str | None,
+    oracle: str | None,
+    expiry: bool,
+    preimage_file: str | None,
+    secret_file: str | None,
+    address: str | None,
+    fee_rate: str | None,
+    esplora: str | None,
+    broadcast: bool,
+    as_json: bool,
+) -> None:
+    """Build the transactions that bring the prize of KIT to ADDRESS, and broadcast what can be.
+
+    Run it again after each step: the split and the last transaction each wait for a number of blocks
+    that the kit knows. Secrets are read from files or asked for, never taken from the command line.
+    """
+    with _errors_end_the_command():
+        if sum((attestation is not None, oracle is not None, expiry)) > 1:
+            raise InvalidInput("--attestation", "excludes --oracle and --expiry", "give one of the three")
+        if broadcast and esplora is None:
+            raise InvalidInput("--broadcast", "needs a server", "give --esplora URL as well")
+        held = ClaimKit.from_json(_read(kit))
+        secret = _secret(secret_file, "player secret")
+        plan = plan_claim(
+            held,
+            None if expiry else _attestation(held, attestation, oracle),
+            ticket_preimage=_secret(preimage_file, "ticket preimage"),
+            entry_key=None if secret is None else held.entry_key(secret),
+            destination=_destination(held, address, fee_rate),
+        )
+        _show(plan, list(_progress(plan, esplora, broadcast=broadcast)), as_json=as_json)
+
+
+def _attestation(kit: ClaimKit, given: str | None, oracle: str | None) -> bytes:
+    if given is not None:
+        return bytes_from_hex(given, 32, "--attestation")
+    return fetch_attestation(oracle or kit.terms.oracle.url, kit.statement.statement.event_id)
+
+
+def _progress(plan: ClaimPlan, esplora: str | None, *, broadcast: bool) -> Iterator[Progress]:
+    if esplora is None:
+        yield from offline(plan)
+        return
+    with Esplora(esplora) as chain:
+        yield from follow(plan, chain, broadcast=broadcast)
+
+
+def _destination(kit: ClaimKit, address: str | None, fee_rate: str | None) -> ClaimDestination | None:
+    rate = kit.signed.contract.parameters.fee_rate if fee_rate is None else _fee_rate(fee_rate)
+    return None if address is None else ClaimDestination(script_pubkey(address, kit.terms.network, "--to"), rate)
+
+
+def _fee_rate(text: str) -> FeeRate:
+    try:
+        rate = Decimal(text) * 250
+        valid = rate.is_finite() and 25 <= rate <= 2_500_000
+    except InvalidOperation:
+        valid = False
+    if not valid:
+        raise InvalidInput("--fee-rate", "is no fee rate", "0.1 to 10000 sat/vB")
+    return FeeRate(int(Decimal(text) * 250))
+
+
+def _secret(path: str | None, name: str) -> Secret | None:
+    if path is None:
+        return None
+    text = (
+        click.prompt(name.capitalize(), hide_input=True, err=True)
+        if path == _ASK
+        else _read(path).decode("ascii", "replace")
+    )
+    return Secret(bytes_from_hex(text.strip(), 32, name))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with click.open_file(str(Path(path)) if path != _ASK else path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise InvalidInput(path, f"cannot be read: {error.strerror}", "give the path of a file") from None
+
+
+def _show(plan: ClaimPlan, progress: Sequence[Progress], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(_document(plan, progress), indent=1))
+        return
+    click.echo(f"Outcome {plan.label} pays this entry {plan.value:,} sat on chain, before the last fee.")
+    for number, item in enumerate(progress, start=1):
+        click.echo(f"{number}. {item.step.step:<8} {item.txid}  {_told(item)}")
+        if item.state in (State.UNKNOWN, State.READY):
+            click.echo(f"   {item.step.transaction.serialize().hex()}")
+    if plan.missing:
+        click.echo(f"To go on to the end this is needed as well: {', '.join(plan.missing)}.")
+
+
+def _told(item: Progress) -> str:
+    step = item.step
+    match item.state:
+        case State.CONFIRMED:
+            return f"confirmed in block {item.height}"
+        case State.TAKEN:
+            hint = ": try --expiry, or its attestation" if step.after is None else ""
+            return f"its output was taken by {item.other}{hint}"
+        case State.WAITING | State.UNKNOWN:
+            return _rule(item)
+        case state:
+            return state.value
+
+
+def _rule(item: Progress) -> str:
+    step, height = item.step, item.height
+    if step.lock_time is not None:
+        return f"waits until median time passes {datetime.fromtimestamp(step.lock_time, UTC):%Y-%m-%d %H:%M} UTC"
+    if step.after is None:
+        return "can be broadcast at once" if item.state is State.UNKNOWN else "waits for the funding transaction"
+    when = f"{step.blocks} blocks after the {step.after} transaction"
+    return f"can be mined from block {height} on" if height is not None else f"can be mined {when}"
+
+
+def _document(plan: ClaimPlan, progress: Sequence[Progress]) -> dict[str, Any]:
+    return {
+        "outcome": plan.label,
+        "value": plan.value,
+        "missing": list(plan.missing),
+        "done": bool(progress) and progress[-1].step.step is Step.WIN and progress[-1].state is State.CONFIRMED,
+        "steps": [
+            {
+                "step": item.step.step.value,
+                "txid": item.txid,
+                "hex": item.step.transaction.serialize().hex(),
+                "state": item.state.value,
+                "height": item.height,
+                "after": item.step.after and item.step.after.value,
+                "blocks": item.step.blocks,
+                "lock_time": item.step.lock_time,
+                "taken_by": item.other,
+            }
+            for item in progress
+        ],
+    }
+
+
+@contextmanager
+def _errors_end_the_command() -> Iterator[None]:
+    try:
+        yield
+    except CoreError as error:
+        click.echo(f"Error: {error}", err=True)
+        bad_input = isinstance(error, InvalidInput) and not isinstance(error, VerificationFailed)
+        raise click.exceptions.Exit(EXIT_BAD_INPUT if bad_input else EXIT_FAILED) from None

@@ -1,0 +1,1 @@
+"""Settings: TOML and environment, decoded once, passed down as values."""

@@ -1,0 +1,1 @@
+"""Esplora's REST: `routes` has the addresses, `render` draws the answers."""

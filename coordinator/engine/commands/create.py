@@ -1,0 +1,56 @@
+"""Create a competition: the draft is stored, a duty fixes and publishes the terms."""
+
+from __future__ import annotations
+
+import msgspec
+
+from coordinator.domain.competitions.states import CollectingEntries, Competition, Created
+from coordinator.domain.facts import CancelAsked, Drafted
+from coordinator.domain.lane import Lane
+from coordinator.engine import codec
+from coordinator.engine.apply import apply_lane
+from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.submit import COMMAND_PRIORITY, Conflict, Decide, Decision
+from coordinator.engine.wakeups import Wakeups
+from coordinator.ports.store import Store
+from coordinator_core.competition.draft import Draft
+from coordinator_core.competition.ids import uuid7
+from coordinator_core.competition.observation import ATTEMPTS
+from coordinator_core.errors import Misuse
+from coordinator_core.units import UnixTime
+
+
+async def create_competition(store: Store, clock: Clockwork, wakeups: Wakeups, draft: Draft, dkey: str) -> str:
+    """A new competition with this draft; its id. The same dkey again gives the same one."""
+    async with store.write() as tx:
+        known = await tx.answered("create", dkey)
+        if known is not None:
+            return msgspec.json.decode(known, type=str)
+        now = clock.wall()
+        lane = str(uuid7(now))
+        await tx.create_lane(lane, codec.encode_state(Created()), "created", now)
+        drafted = Drafted(
+            draft=msgspec.json.encode(draft).decode(),
+            event_ids=tuple(str(uuid7(now)) for _ in range(ATTEMPTS + 1)),
+            closes_at=UnixTime(int(draft.entries_close.timestamp())),
+        )
+        await tx.put_facts(lane, [drafted], "operator", now)
+        seq = await tx.notify(lane, COMMAND_PRIORITY, "create", dkey, "create", now)
+        record = await tx.load(lane)
+        if record is None or seq is None:
+            raise Misuse("a competition that was just made cannot be read")
+        await apply_lane(tx, record, clock)
+        await tx.answer(seq, msgspec.json.encode(lane), now)
+    wakeups.duties.set()
+    return lane
+
+
+def cancel(by: str, reason: str) -> Decide:
+    """An operator cancels while entries are open; everything is given back."""
+
+    def decide(state: Competition, lane: Lane) -> Decision:
+        if not isinstance(state, Created | CollectingEntries):
+            raise Conflict("state", "entries are closed", "after that only the rules of the closing end a competition")
+        return Decision([CancelAsked(by=by, reason=reason)], {"cancelled": True})
+
+    return decide

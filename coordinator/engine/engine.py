@@ -1,0 +1,104 @@
+"""The engine as one object: its loops under supervision, and the calls that the API makes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from coordinator.domain.competitions.states import Competition
+from coordinator.domain.lane import Lane
+from coordinator.engine import codec
+from coordinator.engine.applier import Applier
+from coordinator.engine.apply import world_of
+from coordinator.engine.chain import ChainLoop
+from coordinator.engine.executors.registry import executors
+from coordinator.engine.executors.services import Services
+from coordinator.engine.submit import Decide, UnknownCompetition, submit
+from coordinator.engine.timers import TimerLoop
+from coordinator.engine.wakeups import Wakeups
+from coordinator.engine.worker import Worker
+from coordinator_core.errors import Fault
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
+
+log = structlog.get_logger()
+
+
+class Engine:
+    """Runs every competition of one database."""
+
+    def __init__(self, services: Services, *, poll_seconds: float) -> None:
+        self.services = services
+        self.store = services.store
+        self.clock = services.clock
+        self.wakeups = Wakeups()
+        self._chain = ChainLoop(self.store, services.chain, self.clock, self.wakeups, poll_seconds=poll_seconds)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Make sure of a chain cursor, then start every loop."""
+        await self._chain.start()
+        worker = Worker(self.store, self.clock, self.wakeups, executors(self.services))
+        loops: dict[str, Callable[[], Awaitable[None]]] = {
+            "chain": self._chain.run,
+            "apply": Applier(self.store, self.clock, self.wakeups).run,
+            "duties": worker.run,
+            "timers": TimerLoop(self.store, self.clock, self.wakeups).run,
+        }
+        self._tasks = [asyncio.create_task(_supervise(name, loop), name=name) for name, loop in loops.items()]
+
+    async def stop(self) -> None:
+        """Stop the loops; what was claimed is taken up again when its lease ends."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def command(self, lane: str, kind: str, dkey: str, decide: Decide) -> bytes:
+        """Submit a command; the answer as JSON."""
+        return await submit(self.store, self.clock, self.wakeups, lane=lane, kind=kind, dkey=dkey, decide=decide)
+
+    async def view(self, lane: str) -> tuple[Competition, Lane]:
+        """State and facts of a competition as of now. Raises UnknownCompetition."""
+        record = await self.store.lane(lane)
+        if record is None:
+            raise UnknownCompetition("competition", "is not known", "take an id from the list", fault=Fault.PLAYER)
+        return codec.decode_state(record.state), codec.lane_of(record, await world_of(record, self.clock))
+
+    async def until(
+        self, lane: str, ready: Callable[[Competition, Lane], bool], seconds: float
+    ) -> tuple[Competition, Lane]:
+        """Wait at most so long until a competition satisfies `ready`; state and facts as they are then."""
+        changed = asyncio.Event()
+
+        def heard(name: str) -> None:
+            if name == lane:
+                changed.set()
+
+        stop = self.wakeups.listen(heard)
+        try:
+            async with asyncio.timeout(seconds):
+                while not ready(*(await self.view(lane))):
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError:
+            log.debug("waited in vain", lane=lane)
+        finally:
+            stop()
+        return await self.view(lane)
+
+
+async def _supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """One for one: a loop that dies is started again after a pause that doubles; its siblings go on."""
+    pause = FIRST_PAUSE
+    while True:
+        started = asyncio.get_running_loop().time()
+        try:
+            await loop()
+        except Exception:
+            log.exception("loop died", loop=name)
+        if asyncio.get_running_loop().time() - started > LONGEST_PAUSE:
+            pause = FIRST_PAUSE
+        await asyncio.sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * 2)

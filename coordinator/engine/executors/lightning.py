@@ -1,0 +1,291 @@
+"""Lightning: hold invoices made, watched, read again, settled and canceled; prizes paid (money sections 3 and 6)."""
+
+from __future__ import annotations
+
+from coordinator.domain.competitions import settling
+from coordinator.domain.competitions.states import DeltaBroadcasted, ExpiryBroadcasted, OutcomeBroadcasted
+from coordinator.domain.duties import CancelInvoice, CreateInvoice, PayPrize, ReadHolds, SettleInvoice, WatchInvoice
+from coordinator.domain.facts import (
+    Fact,
+    HoldsRead,
+    HoldState,
+    Invoice,
+    Payout,
+    PreimageHeld,
+    PrizeState,
+    Ticket,
+)
+from coordinator.domain.lane import Lane
+from coordinator.domain.seats import blocks_left, blocks_needed
+from coordinator.engine.duty import Again, Done, Outcome, Task
+from coordinator.engine.executors.services import Services
+from coordinator.ports.faults import Rejected
+from coordinator.ports.lightning import FailureKind, HoldInvoice, Payment, PaymentState
+from coordinator_core.competition.holds import INVOICE_SECONDS, hold_cltv_expiry
+from coordinator_core.errors import Misuse
+from coordinator_core.secret import Secret
+from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
+
+WATCH_SECONDS = 0.5
+PAYMENT_SECONDS = Seconds(60)
+FIRST_RETRY, LAST_RETRY = 30, 600
+
+
+def ticket_secret(payment_hash: str) -> str:
+    """Name of a ticket preimage in the secret store."""
+    return f"ticket/{payment_hash}"
+
+
+def payout_secret(entry_id: str) -> str:
+    """Name of a payout preimage in the secret store."""
+    return f"payout/{entry_id}"
+
+
+def entry_key_secret(entry_id: str) -> str:
+    """Name of an entry key that a paid winner gave."""
+    return f"entry-key/{entry_id}"
+
+
+def _fact(found: HoldInvoice, entry_id: str, generation: int, before: Invoice | None, now: UnixTime) -> Invoice:
+    state = HoldState(found.state.value)
+    accepted = before.accepted_at if before is not None else None
+    return Invoice(
+        entry_id=entry_id,
+        generation=generation,
+        payment_hash=found.payment_hash,
+        payment_request=found.payment_request,
+        value=found.value,
+        state=state,
+        expires_at=found.expires_at,
+        accepted_at=accepted or (now if state is HoldState.ACCEPTED else None),
+        expiry_height=found.expiry_height,
+    )
+
+
+class CreateInvoiceExecutor:
+    """Make the hold invoice of one generation; the hash is never used for another."""
+
+    def __init__(self, services: Services) -> None:
+        self._s = services
+
+    async def __call__(self, task: Task[CreateInvoice]) -> Outcome:
+        """See duty.Executor."""
+        duty = task.duty
+        lane = task.lane
+        ticket = lane.facts.get(Ticket, duty.entry_id)
+        if ticket is None or ticket.ticket_hash != duty.payment_hash:
+            return Done()
+        made = await self._s.lightning.invoice(duty.payment_hash)
+        if made is None:
+            made = await self._s.lightning.add_hold_invoice(
+                duty.payment_hash,
+                ticket.price,
+                description_hash=lane.terms.hash,
+                expiry=Seconds(INVOICE_SECONDS),
+                cltv_expiry=hold_cltv_expiry(lane.terms, lane.world.tip, lane.world.cancel_delta),
+            )
+        return Done([_fact(made, duty.entry_id, duty.generation, None, self._s.clock.wall())])
+
+
+class WatchInvoiceExecutor:
+    """Look an invoice up until it is final; polls faster only while someone may be paying."""
+
+    def __init__(self, services: Services) -> None:
+        self._s = services
+
+    async def __call__(self, task: Task[WatchInvoice]) -> Outcome:
+        """See duty.Executor."""
+        duty = task.duty
+        before = task.lane.facts.get(Invoice, duty.payment_hash)
+        found = await self._s.lightning.invoice(duty.payment_hash)
+        if before is None or found is None:
+            return Again(WATCH_SECONDS, reason="Lightning does not know the invoice")
+        fact = _fact(found, before.entry_id, before.generation, before, self._s.clock.wall())
+        if fact.state in (HoldState.SETTLED, HoldState.CANCELED):
+            return Done([fact])
+        pause = WATCH_SECONDS if fact.state is HoldState.OPEN else 4 * WATCH_SECONDS
+        return Again(pause, [fact] if fact != before else [])
+
+
+class ReadHoldsExecutor:
+    """Read every hold of the roster from Lightning, now: what the irrevocable step relies on."""
+
+    def __init__(self, services: Services) -> None:
+        self._s = services
+
+    async def __call__(self, task: Task[ReadHolds]) -> Outcome:
+        """See duty.Executor."""
+        duty = task.duty
+        lane = task.lane
+        facts: list[Fact] = []
+        left: dict[str, int] = {}
+        for entry_id in duty.roster:
+            fact = await self._read(lane, entry_id)
+            facts.append(fact)
+            left[entry_id] = blocks_left(lane, fact)
+        needed = blocks_needed(lane)
+        lost = tuple(entry_id for entry_id, blocks in left.items() if blocks < needed)
+        read = HoldsRead(
+            attempt=duty.attempt, at_height=lane.world.tip, least_left=min(left.values(), default=0), lost=lost
+        )
+        return Done([*facts, read])
+
+    async def _read(self, lane: Lane, entry_id: str) -> Invoice:
+        ticket = lane.facts.get(Ticket, entry_id)
+        before = None if ticket is None else lane.invoice_of(ticket)
+        if before is None:
+            raise Misuse(f"entry {entry_id} has no invoice")
+        found = await self._s.lightning.invoice(before.payment_hash)
+        if found is None:
+            raise Misuse(f"Lightning does not know the invoice of entry {entry_id}")
+        return _fact(found, entry_id, before.generation, before, self._s.clock.wall())
+
+
+class SettleInvoiceExecutor:
+    """Release a ticket preimage. The state that wants this duty is reached only by a confirmed funding; checked again
+    here, because this step cannot be taken back."""
+
+    def __init__(self, services: Services) -> None:
+        self._s = services
+
+    async def __call__(self, task: Task[SettleInvoice]) -> Outcome:
+        """See duty.Executor."""
+        duty = task.duty
+        lane = task.lane
+        before = lane.facts.get(Invoice, duty.payment_hash)
+        funding = getattr(task.state, "funding_txid", None)
+        if before is None or funding is None:
+            return Done()
+        if lane.world.confirmations(funding) < lane.terms.contract.required_confirmations:
+            return Again(1.0, reason="the funding is not confirmed")
+        found = await self._s.lightning.invoice(duty.payment_hash)
+        if found is None or found.state.value == HoldState.ACCEPTED.value:
+            preimage = await self._s.secrets.get(lane.id, ticket_secret(duty.payment_hash))
+            if preimage is None:
+                raise Misuse(f"the preimage of ticket {duty.entry_id} is missing")
+            found = await self._s.lightning.settle(preimage)
+        return Done([_fact(found, duty.entry_id, before.generation, before, self._s.clock.wall())])
+
+
+class CancelInvoiceExecutor:
+    """Give a held payment back."""
+
+    def __init__(self, services: Services) -> None:
+        self._s = services
+
+    async def __call__(self, task: Task[CancelInvoice]) -> Outcome:
+        """See duty.Executor."""
+        duty = task.duty
+        before = task.lane.facts.get(Invoice, duty.payment_hash)
+        if before is None:
+            return Done()
+        found = await self._s.lightning.cancel(duty.payment_hash)
+        return Done([_fact(found, before.entry_id, before.generation, before, self._s.clock.wall())])
+
+
+class PayPrizeExecutor:
+    """Pay a winner. The payout row is committed; the payment hash belongs to this prize for ever.
+
+    Before any send the node is asked what it knows of the hash. Unknown never leads to a payment; in flight is waited
+    for; failed for a passing reason sends the same invoice again, until its expiry or the end of the window.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._s = services
+
+    async def __call__(self, task: Task[PayPrize]) -> Outcome:
+        """See duty.Executor."""
+        duty = task.duty
+        payout = task.lane.facts.get(Payout, duty.entry_id)
+        if payout is None or payout.payment_hash != duty.payment_hash:
+            return Done()
+        if (pause := payout.next_try - self._s.clock.wall()) > 0:
+            return Again(float(pause))
+        known = await self._s.lightning.payment(duty.payment_hash)
+        if known.state in (PaymentState.NEVER_SENT, PaymentState.FAILED) and not _is_final(known):
+            known = await self._send(task, payout) or known
+        return await self._judge(task, payout, known)
+
+    async def _send(self, task: Task[PayPrize], payout: Payout) -> Payment | None:
+        """One try; None when the Lightning window or the invoice is over, and nothing was sent."""
+        state, lane = task.state, task.lane
+        if not isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted):
+            return None
+        window = settling.lightning_window(lane, state)
+        if window <= 0 or self._s.clock.wall() >= payout.expires_at:
+            return None
+        try:
+            return await self._s.lightning.pay(
+                payout.payment_request,
+                fee_limit=_fee_limit(lane, state, payout),
+                timeout=min(PAYMENT_SECONDS, Seconds(20)),
+                cltv_limit=Blocks(window),
+            )
+        except Rejected:
+            # In flight or paid already: what it is decides, not the text of the refusal.
+            return await self._s.lightning.payment(payout.payment_hash)
+
+    async def _judge(self, task: Task[PayPrize], payout: Payout, known: Payment) -> Outcome:
+        match known.state:
+            case PaymentState.SUCCEEDED:
+                return Done(await self._paid(task.lane, payout, known))
+            case PaymentState.IN_FLIGHT | PaymentState.UNKNOWN:
+                state = PrizeState.PAYING if known.state is PaymentState.IN_FLIGHT else PrizeState.UNKNOWN
+                fact = _payout(payout, state=state)
+                return Again(WATCH_SECONDS, [fact] if fact != payout else [])
+            case PaymentState.NEVER_SENT | PaymentState.FAILED:
+                return self._failed(task, payout, known)
+
+    async def _paid(self, lane: Lane, payout: Payout, known: Payment) -> list[Fact]:
+        facts: list[Fact] = []
+        if payout.atomic and known.preimage is not None:
+            await self._s.secrets.put(lane.id, payout_secret(payout.entry_id), Secret(bytes.fromhex(known.preimage)))
+            facts.append(PreimageHeld(entry_id=payout.entry_id))
+        return [*facts, _payout(payout, state=PrizeState.PAID, routing_fee=known.fee)]
+
+    def _failed(self, task: Task[PayPrize], payout: Payout, known: Payment) -> Outcome:
+        now = self._s.clock.wall()
+        state = task.state
+        settled = isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted)
+        closed = not settled or settling.lightning_window(task.lane, state) <= 0
+        reason = known.failure.value if known.failure is not None else "not sent"
+        if _is_final(known) or closed or now >= payout.expires_at:
+            return Done([_payout(payout, state=PrizeState.CLAIMABLE, failure=reason)])
+        pause = min(LAST_RETRY, FIRST_RETRY * 2 ** min(payout.tries, 10))
+        fact = _payout(payout, tries=payout.tries + 1, failure=reason, next_try=UnixTime(now + pause))
+        return Again(float(pause), [fact])
+
+
+def _is_final(known: Payment) -> bool:
+    return known.state is PaymentState.FAILED and known.failure is FailureKind.PAYEE_REJECTS
+
+
+def _fee_limit(lane: Lane, state: settling.Settled, payout: Payout) -> Sats:
+    """The routing allowance of the prize; stakes given back are exact, their routing is the coordinator's."""
+    share = next(p.share for p in settling.prizes(lane, state) if p.share.entry_id == payout.entry_id)
+    allowance = share.gross - share.net
+    return Sats(max(allowance, 10 + payout.amount // 100) if share.place is None else allowance)
+
+
+def _payout(
+    payout: Payout,
+    *,
+    state: PrizeState | None = None,
+    tries: int | None = None,
+    failure: str | None = None,
+    next_try: UnixTime | None = None,
+    routing_fee: Sats | None = None,
+) -> Payout:
+    return Payout(
+        entry_id=payout.entry_id,
+        payment_hash=payout.payment_hash,
+        payment_request=payout.payment_request,
+        amount=payout.amount,
+        atomic=payout.atomic,
+        state=payout.state if state is None else state,
+        tries=payout.tries if tries is None else tries,
+        expires_at=payout.expires_at,
+        routing_fee=payout.routing_fee if routing_fee is None else routing_fee,
+        failure=payout.failure if failure is None else failure,
+        next_try=payout.next_try if next_try is None else next_try,
+    )

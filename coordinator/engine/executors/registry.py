@@ -1,0 +1,39 @@
+"""Every kind of duty and what executes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from coordinator.domain import duties as d
+from coordinator.engine.duty import Executor
+from coordinator.engine.executors import chain, contracts, keymeld_session, keymeld_signing, lightning, oracle
+from coordinator.engine.executors.services import Services
+
+
+def executors(services: Services) -> Mapping[str, Executor]:
+    """One executor for each duty of the catalogue."""
+    table: Mapping[type[d.Duty], Executor] = {
+        d.PublishTerms: oracle.PublishTermsExecutor(services),
+        d.CheckPlanning: oracle.CheckPlanningExecutor(services),
+        d.CreateEvent: oracle.CreateEventExecutor(services),
+        d.SubmitEntries: oracle.SubmitEntriesExecutor(services),
+        d.PollAttestation: oracle.PollAttestationExecutor(services),
+        d.CreateInvoice: lightning.CreateInvoiceExecutor(services),
+        d.WatchInvoice: lightning.WatchInvoiceExecutor(services),
+        d.ReadHolds: lightning.ReadHoldsExecutor(services),
+        d.SettleInvoice: lightning.SettleInvoiceExecutor(services),
+        d.CancelInvoice: lightning.CancelInvoiceExecutor(services),
+        d.PayPrize: lightning.PayPrizeExecutor(services),
+        d.OpenSession: keymeld_session.OpenSessionExecutor(services),
+        d.RegisterPlayer: keymeld_session.RegisterPlayerExecutor(services),
+        d.AwaitRoster: keymeld_session.AwaitRosterExecutor(services),
+        d.PinContract: contracts.PinContractExecutor(services),
+        d.AssembleContract: contracts.AssembleContractExecutor(services),
+        d.ReleaseCoins: contracts.ReleaseCoinsExecutor(services),
+        d.OpenBatches: keymeld_signing.OpenBatchesExecutor(services),
+        d.OpenSpare: keymeld_signing.OpenSpareExecutor(services),
+        d.ForwardApproval: keymeld_signing.ForwardApprovalExecutor(services),
+        d.CollectSignatures: keymeld_signing.CollectSignaturesExecutor(services),
+        d.Broadcast: chain.BroadcastExecutor(services),
+    }
+    return {kind.kind(): executor for kind, executor in table.items()}

@@ -1,0 +1,137 @@
+"""A competition as everyone may see it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from coordinator.domain.competitions import closing
+from coordinator.domain.competitions.states import (
+    AwaitingKeygen,
+    AwaitingSigning,
+    Competition,
+    DeltaBroadcasted,
+    ExpiryBroadcasted,
+    OutcomeBroadcasted,
+)
+from coordinator.domain.facts import Attested, Drafted, Pinned, Seal, Sent, Ticket
+from coordinator.domain.facts import Entry as EntryFact
+from coordinator.domain.lane import Lane
+from coordinator.domain.seats import seated
+
+STEPS = {
+    "created": 1,
+    "collecting_entries": 1,
+    "awaiting_escrow": 2,
+    "escrow_confirmed": 2,
+    "event_created": 2,
+    "awaiting_keygen": 2,
+    "entries_submitted": 3,
+    "awaiting_signing": 3,
+    "funding_ready": 4,
+    "funding_broadcasted": 4,
+    "funding_confirmed": 4,
+    "awaiting_attestation": 5,
+    "outcome_broadcasted": 6,
+    "expiry_broadcasted": 6,
+    "delta_broadcasted": 6,
+    "completed": 7,
+}
+
+
+def tag(state: Competition) -> str:
+    """The stored name of a state."""
+    return str(state.__struct_config__.tag)
+
+
+def players(state: Competition, lane: Lane) -> tuple[str, ...]:
+    """Who plays: the roster once it is frozen, before that who holds a seat."""
+    roster: tuple[str, ...] | None = getattr(state, "roster", None)
+    return seated(lane) if roster is None else roster
+
+
+def summary(state: Competition, lane: Lane) -> dict[str, object]:
+    """One line of the list."""
+    terms = lane.published
+    drafted = lane.facts.get(Drafted)
+    return {
+        "id": lane.id,
+        "title": terms.title if terms is not None else "being prepared",
+        "state": tag(state),
+        "step": STEPS.get(tag(state)),
+        "players": len(players(state, lane)),
+        "minimum": terms.entries.minimum if terms is not None else None,
+        "maximum": terms.entries.maximum if terms is not None else None,
+        "entry_fee": terms.money.entry_fee if terms is not None else None,
+        "closes_at": drafted.closes_at if drafted is not None else None,
+    }
+
+
+def detail(state: Competition, lane: Lane) -> dict[str, object]:
+    """Everything public of one competition."""
+    attested = lane.facts.get(Attested)
+    return {
+        **summary(state, lane),
+        "reason": getattr(state, "reason", None),
+        "terms_hash": lane.terms.hash.hex() if lane.published is not None else None,
+        "attempt": getattr(state, "attempt", None),
+        "waiting_for": waiting_for(state, lane),
+        "transactions": transactions(state, lane),
+        "outcome": attested.outcome if attested is not None else None,
+        "tip": lane.world.tip,
+        "now": lane.world.now,
+    }
+
+
+def waiting_for(state: Competition, lane: Lane) -> list[dict[str, object]]:
+    """Who is awaited, what for, and until when (wall clock)."""
+    if isinstance(state, AwaitingKeygen):
+        until = closing.sealing_deadline(lane, state.attempt)
+        absent = closing.absent_at_sealing(lane, state.attempt, state.roster)
+        return [{"who": e, "what": "seal the key", "until": until} for e in sorted(absent)]
+    if isinstance(state, AwaitingSigning):
+        until = closing.approval_deadline(lane, state.attempt)
+        absent = closing.absent_at_approval(lane, state.attempt, state.roster)
+        return [{"who": e, "what": "approve the contract", "until": until} for e in sorted(absent)] if until else []
+    return []
+
+
+def transactions(state: Competition, lane: Lane) -> list[dict[str, object]]:
+    """Every transaction of ours, with its height once it is in the chain."""
+    listed = [
+        {"role": s.role, "txid": s.txid, "height": lane.world.confirmed.get(s.txid)} for s in lane.facts.all(Sent)
+    ]
+    known = {item["txid"] for item in listed}
+    for outpoint, spend in lane.world.spent.items():
+        if spend.txid not in known and not _is_wallet_input(lane, outpoint):
+            listed.append({"role": f"spends {outpoint}", "txid": spend.txid, "height": spend.height})
+    return sorted(listed, key=lambda item: (item["height"] is None, item["height"] or 0))
+
+
+def _is_wallet_input(lane: Lane, outpoint: str) -> bool:
+    return any(outpoint in pin.inputs for pin in lane.facts.all(Pinned))
+
+
+def entries(lane: Lane) -> list[dict[str, object]]:
+    """Every signed entry; picks once they were opened."""
+    listed: list[dict[str, object]] = []
+    for entry in lane.facts.all(EntryFact):
+        ticket = lane.facts.get(Ticket, entry.entry_id)
+        seals = [seal for seal in lane.facts.all(Seal) if seal.entry_id == entry.entry_id]
+        last = max(seals, key=lambda seal: seal.attempt, default=None)
+        opened = None
+        if last is not None:
+            opened = {"attempt": last.attempt, "salt": last.salt, "picks": msgspec.json.decode(last.picks)}
+        listed.append(
+            {
+                "entry_id": entry.entry_id,
+                "player": ticket.player if ticket is not None else None,
+                "event": msgspec.json.decode(entry.signed_event),
+                "opened": opened,
+            }
+        )
+    return listed
+
+
+def is_settling(state: Competition) -> bool:
+    """True while prizes are being paid."""
+    return isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted)

@@ -1,0 +1,108 @@
+"""The relay on its socket: ready line, WebSocket, NIP-11, kill -9 after an OK."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+Sign = Callable[..., dict[str, Any]]
+Start = Callable[[], tuple[subprocess.Popen[str], str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    running: list[subprocess.Popen[str]] = []
+
+    def run() -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, "-m", "coordinator.embedded.relay", "--data-dir", str(tmp_path / "data")]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        assert ready["service"] == "relay"
+        return process, ready["url"]
+
+    yield run
+    for process in running:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[WebSocketClientConnection]:
+    connection = await websocket_connect(url)
+    try:
+        yield connection
+    finally:
+        connection.close()
+        while await connection.read_message() is not None:
+            pass
+
+
+async def say(connection: WebSocketClientConnection, *message: Any) -> Any:
+    await connection.write_message(json.dumps(message))
+    return await hear(connection)
+
+
+async def hear(connection: WebSocketClientConnection) -> Any:
+    answer = await connection.read_message()
+    assert isinstance(answer, str)
+    return json.loads(answer)
+
+
+async def test_kill_9_loses_no_event_that_was_acknowledged(start: Start, event: Sign) -> None:
+    process, url = start()
+    made = event(kind=1059, content="kept", tags=[["p", "aa" * 32]], created_at=1_700_000_000)
+    async with connected(url) as client:
+        assert await say(client, "EVENT", made) == ["OK", made["id"], True, ""]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    _, url = start()
+    async with connected(url) as client:
+        assert await say(client, "REQ", "a", {"#p": ["aa" * 32]}) == ["EVENT", "a", made]
+        assert await hear(client) == ["EOSE", "a"]
+
+
+async def test_one_client_hears_another(start: Start, event: Sign) -> None:
+    _, url = start()
+    async with connected(url) as reader, connected(url) as writer:
+        assert await say(reader, "REQ", "all", {"kinds": [1059]}) == ["EOSE", "all"]
+        made = event(kind=1059, created_at=1_700_000_000)
+        assert (await say(writer, "EVENT", made))[2] is True
+        assert await hear(reader) == ["EVENT", "all", made]
+        await writer.write_message(b"binary", binary=True)
+        assert await say(writer, "REQ", "x", {"limit": 0}) == ["EOSE", "x"]
+
+
+async def test_information_document_and_sigterm(start: Start) -> None:
+    process, url = start()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(url.replace("ws://", "http://"), headers={"accept": "application/nostr+json"})
+    assert answer.headers["content-type"] == "application/nostr+json"
+    assert answer.json()["supported_nips"] == [1, 11]
+    async with connected(url) as client:
+        process.send_signal(signal.SIGTERM)
+        assert await client.read_message() is None
+    assert process.wait(10) == 0
+
+
+def test_refuses_mainnet(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "coordinator.embedded.relay", "--data-dir", str(tmp_path / "data")]
+    refused = subprocess.run(
+        [*command, "--network", "mainnet"], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert refused.returncode == 2
+    assert not (tmp_path / "data").exists()
