@@ -16,7 +16,7 @@ from coordinator.adapters.bitcoin.rpc import CoreRpc
 from coordinator.adapters.clock import SystemClock
 from coordinator.adapters.keymeld import KeymeldGateway
 from coordinator.adapters.lightning import LndNode
-from coordinator.adapters.oracle import NoaaOracle
+from coordinator.adapters.oracle import NoaaOracle, NoaaSettings
 from coordinator.adapters.secrets import SealedSecrets, load_or_create_seed
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.api.application import create_application
@@ -69,7 +69,7 @@ async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -
     stack.push_async_callback(keymeld.close)
     network, lightning_name = NETWORKS[settings.network]
     oracle = NoaaOracle(
-        settings.oracle.url, keys.signing_key("nostr"), clock, mainnet=network is Network.MAINNET
+        NoaaSettings(url=settings.oracle.url, is_mainnet=network is Network.MAINNET), keys.signing_key("nostr"), clock
     )
     stack.push_async_callback(oracle.close)
     info = await lightning.info()
@@ -95,6 +95,7 @@ async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -
         engine=Engine(services, poll_seconds=settings.bitcoin.poll_seconds),
         origin=origin,
         operator_token=_operator_token(data / OPERATOR_TOKEN),
+        network=network,
         esplora_url=settings.bitcoin.esplora_url or "",
     )
     return Coordinator(create_application(api), wallet)
@@ -117,7 +118,9 @@ def _lightning(settings: Settings) -> LndNode:
         macaroon = Secret(Path(settings.lightning.macaroon_file).read_bytes())
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
-        raise InvalidInput("lightning.macaroon_file", reason, "give the file that LND wrote", fault=Fault.COORDINATOR) from error
+        raise InvalidInput(
+            "lightning.macaroon_file", reason, "give the file that LND wrote", fault=Fault.COORDINATOR
+        ) from error
     return LndNode(settings.lightning.url, macaroon, certificate=Path(certificate) if certificate else None)
 
 

@@ -10,9 +10,14 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 
-from coordinator.api import problem
+from coordinator.api import headers, problem
+from coordinator.api.assets import Assets, NotBuilt
 from coordinator.api.context import Api
+from coordinator.api.pages import public
+from coordinator.api.pages.errors import for_people, not_built
+from coordinator.api.pages.rendering import template_config
 from coordinator.api.routes import closing, competitions, operator, payouts, tickets
 from coordinator.ports.faults import PortError
 from coordinator_core.errors import CoreError
@@ -20,8 +25,9 @@ from coordinator_core.errors import CoreError
 MAX_BODY = 1_000_000
 
 
-def create_application(api: Api, more: Sequence[Any] = ()) -> Litestar:
-    """The ASGI application; the engine starts and stops with it. `more` are page routers."""
+def create_application(api: Api, more: Sequence[Any] = (), assets: Assets | None = None) -> Litestar:
+    """The ASGI application: API, pages and built files; the engine starts and stops with it. `more` are further
+    routers; `assets` another build of the frontend than the one beside the package."""
 
     @asynccontextmanager
     async def engine(_: Litestar) -> AsyncGenerator[None]:
@@ -31,19 +37,27 @@ def create_application(api: Api, more: Sequence[Any] = ()) -> Litestar:
         finally:
             await api.engine.stop()
 
+    built = assets or Assets()
     groups = (competitions, tickets, closing, payouts, operator)
     v1 = Router("/api/v1", route_handlers=[handler for group in groups for handler in group.handlers])
     return Litestar(
-        route_handlers=[v1, *more],
+        route_handlers=[v1, public.router(), built.router(), *more],
         dependencies={"api": Provide(lambda: api, sync_to_thread=False)},
         exception_handlers={
-            CoreError: problem.core_error,
-            PortError: problem.port_error,
-            HTTPException: problem.http_error,
-            Exception: problem.unexpected,
+            NotBuilt: not_built,
+            CoreError: for_people(problem.core_error),
+            PortError: for_people(problem.port_error),
+            HTTPException: for_people(problem.http_error),
+            Exception: for_people(problem.unexpected),
         },
+        template_config=template_config(built),
+        before_send=[headers.protect],
         lifespan=[engine],
         request_max_body_size=MAX_BODY,
-        openapi_config=OpenAPIConfig(title="coordinator", version="1", path="/api/v1/schema"),
+        # Rendered as JSON only: the viewers that could show it load scripts from other hosts.
+        openapi_config=OpenAPIConfig(
+            title="coordinator", version="1", path="/api/v1/schema", render_plugins=[JsonRenderPlugin()]
+        ),
+        logging_config=None,
         debug=False,
     )

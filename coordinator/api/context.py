@@ -14,6 +14,7 @@ from litestar import Request
 from coordinator.api.auth import ReplayMemory, player_of
 from coordinator.engine.engine import Engine
 from coordinator.engine.executors.contracts import fee_market
+from coordinator.ports.bitcoin import Network
 from coordinator_core.competition.fees import FeeMarket
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.secp256k1 import SecretKey
@@ -30,6 +31,7 @@ class Api:
     origin: str
     """Scheme, host and port under which the world sees us: what NIP-98 proofs are signed for."""
     operator_token: Secret
+    network: Network
     esplora_url: str = ""
     replays: ReplayMemory = field(default_factory=ReplayMemory)
 

@@ -134,7 +134,5 @@ def check_contract(
     require(document["attempt"] == attempt, "contract", "is of another attempt")
     require(parameters.market_maker == market_maker, "contract", "has another market maker key than the session")
     points = locking_points(terms.oracle_key, nonce, len(roster), terms.places)
-    verify_parameters(
-        parameters, terms, [entries[e].entry for e in roster], attempt=attempt, locking_points=points
-    )
+    verify_parameters(parameters, terms, [entries[e].entry for e in roster], attempt=attempt, locking_points=points)
     return Contract.build(parameters, OutPoint.parse(document["outpoint"]))

@@ -108,9 +108,9 @@ class Service:
             problem = msgspec.json.decode(response.content)
         except msgspec.DecodeError:
             problem = {}
-        if not isinstance(problem, dict):
-            problem = {}
-        inner = problem.get("error") if isinstance(problem.get("error"), dict) else problem
+        whole: dict[str, Any] = problem if isinstance(problem, dict) else {}
+        nested = whole.get("error")
+        inner: dict[str, Any] = nested if isinstance(nested, dict) else whole
         detail = str(inner.get("detail") or inner.get("message") or response.text[:200])
         return ServerRefused(self.name, response.status_code, str(inner.get("code") or inner.get("type") or ""), detail)
 

@@ -42,7 +42,7 @@ def _picks(entry: dict[str, Any]) -> tuple[Pick, ...]:
     return tuple(
         sorted(
             (
-                Pick(target=pick["target"], metric=pick["metric"], choice=Choice(str(pick["pick"]).lower()))
+                Pick(target=pick["target"], metric=pick["metric"], choice=Choice(str(pick["prediction"]).lower()))
                 for pick in entry.get("picks") or ()
             ),
             key=lambda pick: (pick.target, pick.metric),

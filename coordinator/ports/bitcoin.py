@@ -200,6 +200,10 @@ class Wallet(Protocol):
         """Confirmed coins that nobody reserved, in satoshi."""
         ...
 
+    async def total(self) -> Sats:
+        """All confirmed coins, reserved ones included, in satoshi."""
+        ...
+
     async def plan_funding(
         self,
         lane: str,

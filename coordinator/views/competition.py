@@ -45,6 +45,8 @@ def tag(state: Competition) -> str:
 
 def players(state: Competition, lane: Lane) -> tuple[str, ...]:
     """Who plays: the roster once it is frozen, before that who holds a seat."""
+    if lane.published is None:
+        return ()
     roster: tuple[str, ...] | None = getattr(state, "roster", None)
     return seated(lane) if roster is None else roster
 

@@ -7,6 +7,7 @@ with, before its ticket is paid.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 from coordinator_core.dlc.contract import Contract
 from coordinator_core.dlc.outcomes import EXPIRY, Outcome, SigningSlot, WinCondition, label
@@ -33,12 +34,12 @@ def verify_signatures(contract: Contract, signatures: ContractSignatures, *, thr
     Raises MissingSignature, UnexpectedSignature, or InvalidSignature naming the first bad one; its index is the
     place among `contract.slots()`.
     """
-    slots = list(contract.slots())
-    known = set(slots)
-    for slot in (*signatures.by_outcome, *signatures.by_win_condition):
-        if slot not in known:
-            raise UnexpectedSignature(_what(slot), "the contract has no such signature", fault=Fault.SIGNER)
-    _verify(slots, contract.signing_items(), signatures, threads)
+    given = (*signatures.by_outcome, *signatures.by_win_condition)
+    slots = tuple(contract.slots())
+    if given != slots:
+        _raise_difference(slots, given)
+    values = (*signatures.by_outcome.values(), *signatures.by_win_condition.values())
+    _verify(slots, contract.signing_items(), values, threads)
 
 
 def verify_for_player(contract: Contract, signatures: ContractSignatures, player: int) -> None:
@@ -49,7 +50,8 @@ def verify_for_player(contract: Contract, signatures: ContractSignatures, player
     """
     _require_player(contract, player)
     slots = list(contract.claimable_slots(player))
-    _verify(slots, [contract.item(slot) for slot in slots], signatures, 1)
+    given = [_require(signatures, slot) for slot in slots]
+    _verify(slots, [contract.item(slot) for slot in slots], given, 1)
 
 
 def prune(contract: Contract, signatures: ContractSignatures, player: int) -> ContractSignatures:
@@ -78,9 +80,8 @@ def _in_slots(signatures: dict[SigningSlot, bytes]) -> ContractSignatures:
 
 
 def _verify(
-    slots: Sequence[SigningSlot], items: Sequence[SigningItem], signatures: ContractSignatures, threads: int
+    slots: Sequence[SigningSlot], items: Sequence[SigningItem], given: Sequence[bytes], threads: int
 ) -> None:
-    given = [_require(signatures, slot) for slot in slots]
     try:
         verify_batch(items, given, threads=threads)
     except InvalidSignature as error:
@@ -88,6 +89,14 @@ def _verify(
             raise
         what = _what(slots[error.index])
         raise InvalidSignature(what, error.reason, index=error.index, fault=Fault.SIGNER) from None
+
+
+def _raise_difference(slots: Sequence[SigningSlot], given: Sequence[SigningSlot]) -> NoReturn:
+    known, held = set(slots), set(given)
+    for slot in given:
+        if slot not in known:
+            raise UnexpectedSignature(_what(slot), "the contract has no such signature", fault=Fault.SIGNER)
+    raise MissingSignature(_what(next(slot for slot in slots if slot not in held)), "is missing", fault=Fault.SIGNER)
 
 
 def _require(signatures: ContractSignatures, slot: SigningSlot) -> bytes:

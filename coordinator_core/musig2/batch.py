@@ -14,23 +14,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from coordinator_core.musig2.equations import EquationTable
+from coordinator_core.musig2.equations import EquationTable, Rows
 from coordinator_core.musig2.keyset import KeySet
-from coordinator_core.musig2.pippenger import Coefficients, multiply
+from coordinator_core.musig2.pippenger import SOUND_BITS, Coefficients, multiply
 from coordinator_core.secp256k1.native import N, ctx, ffi, lib
 from coordinator_core.secp256k1.points import parse_native, scalar_to_bytes
 
 
-def batch_holds(table: EquationTable, start: int, end: int) -> bool:
-    """True if all rows from start to end hold."""
-    key_sets = {id(item.key_set): item.key_set for item in table.items[start:end]}
+def batch_holds(table: EquationTable, start: int, end: int, bits: int = SOUND_BITS) -> bool:
+    """True if all rows from start to end hold; a false one passes with a chance of 2^-bits."""
+    # By identity, which is quicker than by value: equal key sets merely become two terms of the sum.
+    keys = [id(item.key_set) for item in table.items[start:end]]
+    key_sets = {key: item.key_set for key, item in zip(keys, table.items[start:end], strict=True)}
     members = {member for key_set in key_sets.values() for member in key_set.members}
     taken_apart = len(members) < len(key_sets)
     unconfirmed = [k for k in key_sets.values() if not k.form_confirmed] if taken_apart else []
 
-    coefficients = Coefficients(end - start + len(unconfirmed))
+    coefficients = Coefficients(end - start + len(unconfirmed), bits)
     numbers = coefficients.numbers()
-    scalar, key_scalars = _weighted_sums(table, start, end, numbers)
+    scalar, key_scalars = _weighted_sums(table.rows(start, end), keys, numbers)
     for key_set, number in zip(unconfirmed, numbers[end - start :], strict=True):
         key_scalars[id(key_set)] += number
 
@@ -62,15 +64,14 @@ def linear_combination(generator_scalar: int, terms: Iterable[tuple[Any, int]]) 
     return total if found else None
 
 
-def _weighted_sums(table: EquationTable, start: int, end: int, numbers: Sequence[int]) -> tuple[int, dict[int, int]]:
-    """(S, -E by identity of the key set); the sign of R' is moved into both."""
+def _weighted_sums(rows: Rows, keys: Sequence[int], numbers: Sequence[int]) -> tuple[int, dict[int, int]]:
+    """(S, -E by key); the sign of R' is moved into both. There may be more numbers than rows."""
     scalar_sum = 0
-    key_scalars = dict.fromkeys((id(item.key_set) for item in table.items[start:end]), 0)
-    for number, odd, scalar, e, item in zip(numbers, *table.rows(start, end), strict=False):
+    key_scalars = dict.fromkeys(keys, 0)
+    for key, number, odd, scalar, e in zip(keys, numbers, *rows, strict=False):
         weight = -number if odd else number
         scalar_sum += weight * int.from_bytes(scalar, "big")
-        # By identity, which is quicker than by value: equal key sets merely become two terms of the sum.
-        key_scalars[id(item.key_set)] -= weight * int.from_bytes(e, "big")
+        key_scalars[key] -= weight * int.from_bytes(e, "big")
     return scalar_sum, key_scalars
 
 

@@ -20,6 +20,8 @@ from coordinator_core.secp256k1.native import COMPRESSED, N, ctx, ffi, lib
 
 CHALLENGE: Final = tagged_state("BIP0340/challenge")
 ORDER: Final = N.to_bytes(32, "big")
+Rows = tuple[bytearray, list[bytes], list[bytes]]
+"""Columns of a table: parity of R', scalars s, challenges e."""
 
 
 def reduced(digest: bytes) -> bytes:
@@ -49,14 +51,9 @@ class EquationTable:
         self.encoded: list[bytes] = [b""] * count
         """What a signature starts with: R (33 bytes) for an adaptor signature, x(R) (32 bytes) for a plain one."""
 
-    def rows(self, start: int, end: int) -> tuple[bytearray, list[bytes], list[bytes], Sequence[SigningItem]]:
-        """Columns from start to end: parity of R', scalars s, challenges e, items."""
-        return (
-            self.odd[start:end],
-            self.scalars[start:end],
-            self.challenges[start:end],
-            self.items[start:end],
-        )
+    def rows(self, start: int, end: int) -> Rows:
+        """Columns from start to end."""
+        return self.odd[start:end], self.scalars[start:end], self.challenges[start:end]
 
     def signatures(self) -> list[bytes]:
         """All signatures, 64 or 65 bytes each."""

@@ -29,7 +29,7 @@ class SigningItem(_Item):
         """Check the message, and parse the adaptor point once for all later uses."""
         exact_bytes(message, 32, "message")
         native = None if adaptor_point is None else parse_native(adaptor_point, "adaptor point")
-        return super().__new__(cls, key_set, message, adaptor_point, native)
+        return tuple.__new__(cls, (key_set, message, adaptor_point, native))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SigningItem) and self[:3] == other[:3]

@@ -1,4 +1,4 @@
-"""A sum of many points times random 128-bit numbers, over the library's point addition alone.
+"""A sum of many points times random numbers of 64 or 128 bits, over the library's point addition alone.
 
 The library exports no multi-scalar multiplication, but its combine() adds any number of points in one call and so
 serves as the bucket adder of Pippenger's algorithm. Everything here is public and takes variable time.
@@ -12,7 +12,10 @@ from typing import Any, Final
 
 from coordinator_core.secp256k1.native import ctx, ffi, lib
 
-COEFFICIENT_BITS: Final = 128
+SOUND_BITS: Final = 128
+"""Size of coefficients that keep out whoever chose the points."""
+FAULT_BITS: Final = 64
+"""Size of coefficients that find a fault in rows that nobody else had a hand in."""
 _POINTERS: Final = ffi.typeof("secp256k1_pubkey *[]")
 _DIGITS: Final = bytes.maketrans(bytes(range(36)), b"0123456789abcdefghijklmnopqrstuvwxyz")
 
@@ -26,14 +29,14 @@ def digit_bits(count: int) -> int:
 
 
 class Coefficients:
-    """Random numbers of 128 bits, kept as little-endian digits: digit w of number i is `digits[w * count + i]`."""
+    """Random numbers of `size` bits, kept as little-endian digits: digit w of number i is `digits[w * count + i]`."""
 
     __slots__ = ("bits", "count", "digits", "windows")
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, size: int = SOUND_BITS) -> None:
         self.count = count
         self.bits = digit_bits(count)
-        self.windows = -(-COEFFICIENT_BITS // self.bits)
+        self.windows = -(-size // self.bits)
         digits = os.urandom(self.windows * count)
         if self.bits < 8:
             digits = digits.translate(bytes(byte & ((1 << self.bits) - 1) for byte in range(256)))

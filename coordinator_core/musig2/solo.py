@@ -15,6 +15,7 @@ from coordinator_core.musig2.equations import EquationTable, NoncePoint
 from coordinator_core.musig2.item import SigningItem
 from coordinator_core.musig2.keyset import KeySet
 from coordinator_core.musig2.parallel import in_slices
+from coordinator_core.musig2.pippenger import FAULT_BITS
 from coordinator_core.musig2.verification import verify_table
 from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.secp256k1.native import SecretMemory, ctx, ffi, fill_random, lib, require
@@ -35,20 +36,21 @@ class SoloSigner:
     def sign(self, items: Sequence[SigningItem], *, threads: int = 1, check: bool = True) -> list[bytes]:
         """A signature an item: 64 bytes, or 65 for an adaptor signature.
 
-        All are verified before any is returned; `check=False` leaves that to a caller who verifies them before they
-        leave the process. Raises InvalidInput if a key of a key set is missing.
+        All are verified before any is returned, against faults of the machine; `check=False` leaves that to a caller
+        who verifies them before they leave the process. Raises InvalidInput if a key of a key set is missing.
         """
         items = tuple(items)
         table = EquationTable(items)
         key_sets = {id(item.key_set): item.key_set for item in items}
         secrets = {key: self._aggregate_secret(key_set) for key, key_set in key_sets.items()}
         try:
-            in_slices(lambda start, end: _sign_slice(table, secrets, start, end), len(items), threads)
+            pointers = {key: secret.pointer for key, secret in secrets.items()}
+            in_slices(lambda start, end: _sign_slice(table, pointers, start, end), len(items), threads)
         finally:
             for secret in secrets.values():
                 secret.wipe()
         if check:
-            verify_table(table, len(items), threads)
+            verify_table(table, len(items), threads, bits=FAULT_BITS)
         return table.signatures()
 
     def _aggregate_secret(self, key_set: KeySet) -> SecretKey:
@@ -59,7 +61,7 @@ class SoloSigner:
         return secret.tweaked(key_set.tweak_term)
 
 
-def _sign_slice(table: EquationTable, secrets: Mapping[int, SecretKey], start: int, end: int) -> None:
+def _sign_slice(table: EquationTable, secrets: Mapping[int, Any], start: int, end: int) -> None:
     nonce_point = NoncePoint(table)
     items, nonces, scalars = table.items, table.nonces, table.scalars
     with (
@@ -71,7 +73,7 @@ def _sign_slice(table: EquationTable, secrets: Mapping[int, SecretKey], start: i
         product_view = ffi.buffer(product)
         for index in range(start, end):
             item = items[index]
-            secret = secrets[id(item.key_set)].pointer
+            secret = secrets[id(item.key_set)]
             _make_nonce(nonce, secret, item, randomness + 32 * (index - start))
             require(lib.secp256k1_ec_pubkey_create(ctx, nonces + index, nonce), "making a nonce failed")
             if not nonce_point.fill(index, item, nonces + index):

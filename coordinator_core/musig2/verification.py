@@ -10,6 +10,7 @@ from coordinator_core.musig2.batch import batch_holds, linear_combination
 from coordinator_core.musig2.equations import ORDER, EquationTable, NoncePoint, challenge
 from coordinator_core.musig2.item import SigningItem
 from coordinator_core.musig2.parallel import in_slices
+from coordinator_core.musig2.pippenger import SOUND_BITS
 from coordinator_core.secp256k1.native import ctx, is_bytes, lib
 
 BATCH_MINIMUM: Final = 60
@@ -43,12 +44,15 @@ def verify_batch(items: Sequence[SigningItem], signatures: Sequence[bytes], *, t
         raise InvalidSignature(_name(items[sound]), "signature is malformed", index=sound)
 
 
-def verify_table(table: EquationTable, count: int, threads: int = 1) -> None:
-    """Check the first `count` rows of a table. Raises InvalidSignature with the index of the first bad one."""
+def verify_table(table: EquationTable, count: int, threads: int = 1, *, bits: int = SOUND_BITS) -> None:
+    """Check the first `count` rows of a table. Raises InvalidSignature with the index of the first bad one.
+
+    A wrong row passes with a chance of 2^-bits.
+    """
     failed: list[tuple[int, int]] = []
 
     def check(start: int, end: int) -> None:
-        if not _holds(table, start, end):
+        if not _holds(table, start, end, bits):
             failed.append((start, end))
 
     in_slices(check, count, threads)
@@ -91,16 +95,16 @@ def _first_bad(table: EquationTable, start: int, end: int) -> int:
     """The first row that fails, in a range known to hold one."""
     while end - start > 1:
         middle = (start + end) // 2
-        if _holds(table, start, middle):
+        if _holds(table, start, middle, SOUND_BITS):
             start = middle
         else:
             end = middle
     return start
 
 
-def _holds(table: EquationTable, start: int, end: int) -> bool:
+def _holds(table: EquationTable, start: int, end: int, bits: int) -> bool:
     if end - start >= BATCH_MINIMUM:
-        return batch_holds(table, start, end)
+        return batch_holds(table, start, end, bits)
     return all(_row_holds(table, index) for index in range(start, end))
 
 

@@ -61,6 +61,11 @@ class OnchainWallet:
         """See ports.bitcoin.Wallet."""
         return Sats(sum(coin.value for coin in await self._free_coins()))
 
+    async def total(self) -> Sats:
+        """See ports.bitcoin.Wallet."""
+        coins = await self._chain.coins_of(tuple(await self._addresses()))
+        return Sats(sum(coin.value for coin in coins if coin.confirmations > 0))
+
     async def plan_funding(
         self,
         lane: str,

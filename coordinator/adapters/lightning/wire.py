@@ -11,13 +11,13 @@ from coordinator.ports.lightning import FailureKind, PaymentState
 from coordinator_core.errors import InvalidInput
 
 
-class ChainWire(Struct):
+class ChainWire(Struct, frozen=True):
     """An entry of getinfo's `chains`."""
 
     network: str = ""
 
 
-class InfoWire(Struct):
+class InfoWire(Struct, frozen=True):
     """GET /v1/getinfo."""
 
     version: str = ""
@@ -27,27 +27,27 @@ class InfoWire(Struct):
     chains: list[ChainWire] = []
 
 
-class AmountWire(Struct):
+class AmountWire(Struct, frozen=True):
     """A sum in satoshi and millisatoshi."""
 
     sat: str = "0"
 
 
-class BalanceWire(Struct):
+class BalanceWire(Struct, frozen=True):
     """GET /v1/balance/channels."""
 
     local_balance: AmountWire = AmountWire()
     remote_balance: AmountWire = AmountWire()
 
 
-class HtlcWire(Struct):
+class HtlcWire(Struct, frozen=True):
     """One HTLC of an invoice."""
 
     state: str = ""
     expiry_height: int = 0
 
 
-class InvoiceWire(Struct):
+class InvoiceWire(Struct, frozen=True):
     """GET /v2/invoices/lookup and the single-invoice stream."""
 
     r_hash: str = ""
@@ -59,7 +59,7 @@ class InvoiceWire(Struct):
     htlcs: list[HtlcWire] = []
 
 
-class PaymentWire(Struct):
+class PaymentWire(Struct, frozen=True):
     """One payment of the router's streams and of the payment list."""
 
     payment_hash: str = ""
@@ -69,28 +69,28 @@ class PaymentWire(Struct):
     failure_reason: str = "FAILURE_REASON_NONE"
 
 
-class ErrorWire(Struct):
+class ErrorWire(Struct, frozen=True):
     """The body of a refusal."""
 
     code: int = 2
     message: str = ""
 
 
-class StreamLine(Struct):
+class StreamLine(Struct, frozen=True):
     """One line of a payment stream."""
 
     result: PaymentWire | None = None
     error: ErrorWire | None = None
 
 
-class InvoiceLine(Struct):
+class InvoiceLine(Struct, frozen=True):
     """One line of an invoice stream."""
 
     result: InvoiceWire | None = None
     error: ErrorWire | None = None
 
 
-class PaymentsWire(Struct):
+class PaymentsWire(Struct, frozen=True):
     """GET /v1/payments."""
 
     payments: list[PaymentWire] = []

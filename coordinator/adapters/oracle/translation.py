@@ -80,8 +80,7 @@ def entries_to_json(event_id: UUID, entries: Sequence[EntryPicks]) -> dict[str, 
 
 def event_from_wire(event_id: UUID, found: wire.WireEvent) -> OracleEvent:
     """A full event, which must be the one that was asked for."""
-    if found.id != event_id:
-        raise _contradiction(f"event {found.id} was served for {event_id}")
+    report = report_from_wire(event_id, found)
     nonce_point, secret = _nonce_point(found)
     points = tuple(_point(point, "locking point") for point in found.event_announcement.locking_points)
     if not 3 <= len(points) <= MAX_OUTCOMES:
@@ -103,7 +102,7 @@ def event_from_wire(event_id: UUID, found: wire.WireEvent) -> OracleEvent:
         entries=_entries(found),
         readings=tuple(Reading(r.target, r.metric, r.baseline, r.observed) for r in found.readings),
         statement=None if bytes(found.statement) in (b"", b"null") else bytes(found.statement),
-        report=report_from_wire(event_id, found),
+        report=report,
         served_secret_nonce=secret,
     )
 

@@ -65,7 +65,12 @@ async def show_contract(api: Api, competition: UUID) -> dict[str, Any]:
 async def status(api: Api) -> dict[str, Any]:
     """Chain and clock as the engine sees them."""
     tip = await api.engine.clock.tip()
-    return {"tip": tip.height, "tip_hash": tip.block_hash, "now": await api.engine.clock.domain()}
+    return {
+        "tip": tip.height,
+        "tip_hash": tip.block_hash,
+        "now": await api.engine.clock.domain(),
+        "wall": api.engine.clock.wall(),
+    }
 
 
 handlers = [list_competitions, show_competition, show_terms, list_entries, show_contract, status]

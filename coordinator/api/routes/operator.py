@@ -12,6 +12,7 @@ from litestar import Request, get, post
 from coordinator.api.auth import require_operator
 from coordinator.api.context import Api, lane_id
 from coordinator.engine.commands.create import cancel, create_competition
+from coordinator.views.address import taproot_address
 from coordinator.views.books import lightning_rows
 from coordinator_core.competition.draft import read_draft
 from coordinator_core.errors import Fault, InvalidInput
@@ -69,4 +70,24 @@ def _object(body: bytes) -> dict[str, Any]:
     return value
 
 
-handlers = [create, cancel_competition, books, transition_log]
+@post("/operator/wallet/address", status_code=200)
+async def deposit_address(api: Api, request: Request[Any, Any, Any]) -> dict[str, str]:
+    """An address of the coordinator's on-chain wallet, to fund it."""
+    require_operator(request, api.operator_token)
+    script = await api.engine.services.wallet.script_for("operator", "deposit")
+    return {"script": script.hex(), "address": taproot_address(script, api.network)}
+
+
+@get("/operator/wallet")
+async def wallet_balance(api: Api, request: Request[Any, Any, Any]) -> dict[str, int]:
+    """Confirmed coins that nobody reserved, and what Lightning can send, in satoshi."""
+    require_operator(request, api.operator_token)
+    services = api.engine.services
+    return {
+        "onchain_free": await services.wallet.balance(),
+        "onchain_total": await services.wallet.total(),
+        "lightning_outbound": (await services.lightning.liquidity()).outbound,
+    }
+
+
+handlers = [create, cancel_competition, books, transition_log, deposit_address, wallet_balance]

@@ -10,14 +10,17 @@ from litestar import Request, Response, get, post, put
 
 from coordinator.api.context import Api, lane_id
 from coordinator.api.problem import NotThereYet
-from coordinator.domain.facts import HoldState, Ticket
+from coordinator.domain.facts import EntriesPosted, HoldState, Ticket
 from coordinator.domain.seats import seated
 from coordinator.engine.commands import tickets
+from coordinator.engine.executors.contracts import signed_contract
 from coordinator.engine.executors.lightning import ticket_secret
 from coordinator.engine.submit import Conflict
+from coordinator_core.claim_kit.kit import ClaimKit
 from coordinator_core.competition.ids import uuid7
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.nostr.event import Event
+from coordinator_core.oracle.statement import parse_statement
 from coordinator_core.secret import Secret
 from coordinator_core.units import UnixTime
 
@@ -131,4 +134,25 @@ async def show_preimage(api: Api, request: Request[Any, Any, Any], competition: 
     return {"payment_hash": ticket.ticket_hash, "preimage": preimage.reveal().hex()}
 
 
-handlers = [reserve, renew, hand_in, show_ticket, show_preimage]
+@get("/competitions/{competition:uuid}/entries/{entry:uuid}/kit")
+async def show_kit(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> Response[bytes]:
+    """The claim kit: all a player needs to be paid without the coordinator. From FundingReady on."""
+    player = await api.player(request)
+    state, lane = await api.engine.view(lane_id(competition))
+    ticket = tickets.ticket_of(lane, str(entry), player.hex())
+    contract: str | None = getattr(state, "contract", None)
+    attempt: int | None = getattr(state, "attempt", None)
+    posted = None if attempt is None else lane.facts.get(EntriesPosted, attempt)
+    if contract is None or attempt is None or posted is None or ticket.entry_id not in getattr(state, "roster", ()):
+        raise NotThereYet("kit", "does not exist yet", "ask again once the contract is signed")
+    kit = ClaimKit.build(
+        lane.terms,
+        entry,
+        attempt,
+        await signed_contract(api.engine.services, contract),
+        parse_statement(posted.statement.encode()),
+    )
+    return Response(kit.to_json().encode(), media_type="application/json")
+
+
+handlers = [reserve, renew, hand_in, show_ticket, show_preimage, show_kit]

@@ -269,7 +269,9 @@ def _of_invoices(state: Competition, lane: Lane) -> Iterator[d.Duty]:
 def _to_cancel(state: Competition, lane: Lane) -> Iterator[Invoice]:
     """Holds that no contract can need any more. After the funding left, none of its roster is canceled here."""
     live = [i for i in lane.facts.all(Invoice) if i.state in (HoldState.OPEN, HoldState.ACCEPTED)]
-    if isinstance(state, Created | CollectingEntries):
+    if isinstance(state, Created):
+        return
+    if isinstance(state, CollectingEntries):
         extra = {invoice.payment_hash for invoice in surplus(lane)}
         yield from (invoice for invoice in live if invoice.payment_hash in extra)
         return

@@ -231,6 +231,30 @@ async def test_429_pauses_everybody() -> None:
     assert clock.slept == pytest.approx([3.0])
 
 
+async def test_429_without_a_time_pauses_for_a_second() -> None:
+    clock = Clock()
+    budget = RequestBudget(1000, burst=10, clock=clock, sleep=clock.sleep)
+    answers = iter([httpx.Response(429, headers={"Retry-After": "soon"}), httpx.Response(200)])
+    async with client(lambda request: next(answers), budget=budget) as http:
+        await http.post("/")
+        await http.post("/")
+    assert clock.slept == pytest.approx([1.0])
+
+
+async def test_mistakes_of_ours_are_not_repeated(no_pauses: None) -> None:
+    calls = 0
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        nonlocal calls
+        calls += 1
+        raise ZeroDivisionError
+
+    async with client(handler) as http:
+        with pytest.raises(ZeroDivisionError):
+            await http.get_with_retries("/")
+    assert calls == 1
+
+
 @pytest.mark.parametrize("url", ["ftp://h", "h:80", "http://user:pw@h", "http://", "http://h:x", ""])
 def test_an_address_must_be_plain_http_without_credentials(url: str) -> None:
     with pytest.raises(Unsuitable) as caught:

@@ -236,6 +236,16 @@ async def test_other_entries_are_a_conflict(make, script, event, held) -> None:
     assert script.sent("POST") == []
 
 
+async def test_the_order_of_picks_does_not_matter(make, script, event) -> None:
+    wind = {"target": "KORD", "metric": "wind_speed", "prediction": "Par"}
+    held = with_entries(event, 10, 20, 30)
+    held["entries"] = [{**row, "picks": [*row["picks"], wind]} for row in held["entries"]]
+    script.on(f"GET {EVENT}", (200, held))
+    pick = Pick(target="KORD", metric="wind_speed", choice=Choice.PAR)
+    entries = [EntryPicks(entry.id, (pick, *entry.picks)) for entry in ENTRIES]
+    assert len((await make().submit_entries(EVENT_ID, entries)).entries) == 3
+
+
 async def test_refused_entries_and_a_foreign_event(make, script, event) -> None:
     script.on(f"GET {EVENT}", (200, event))
     script.on(

@@ -21,6 +21,11 @@ def test_a_sound_budget_has_a_row_for_each_number_of_entries(terms):
         11,
     )
     assert made.funding_date == NOW + 94 * 600
+    # 930 + 496 + 872 WU of bytes at 12,500 sat/kWU, two anchors; the fee is a third of it for three entries.
+    three = made.rows[0]
+    assert three.chain_cost == 11_625 + 6_200 + 10_888 + 480
+    assert three.network_fees == 3 * 9_731 >= three.chain_cost
+    assert made.unpaused_entry_fee == 97_310
 
 
 def fitting(places, maximum):
@@ -53,6 +58,32 @@ def test_the_minimum_entry_fee_is_the_least_without_objection(make_terms, terms)
     assert enough.objections == ()
     assert [objection.field for objection in short.objections] == ["terms.money.entry_fee"]
     assert any(row.shares is None for row in short.rows)
+
+
+def test_the_minimum_entry_fee_leaves_something_of_each_prize(make_terms):
+    changes = {"money.routing_allowance_base": 400_000, "money.routing_allowance_ppm": 0}
+    made = budget(make_terms(changes), TIP, NOW, 18)
+    # The second of three entries' places gets two fifths of the pool: more than 400,000 from 333,335 on.
+    assert made.minimum_entry_fee == 333_335
+    assert [objection.field for objection in made.objections] == ["terms.money.entry_fee"]
+
+
+def test_a_dearer_contract_needs_a_larger_entry_fee(make_terms):
+    at = [budget(make_terms({"contract.fee_rate_ceiling": r}), TIP, NOW, 18).minimum_entry_fee for r in (1_000, 12_500)]
+    assert at[0] < at[1]
+
+
+def test_holds_that_last_too_long_are_an_objection(make_terms):
+    later = 3 * 86_400
+    changes = {
+        "schedule.entries_close": NOW + 40_000 + later,
+        "schedule.funding_deadline": TIP + 591,
+        "observation.window": {"start": NOW + 5 * 86_400, "end": NOW + 6 * 86_400},
+        "observation.signing_date": NOW + 6 * 86_400,
+        "contract.expiry": NOW + 8 * 86_400,
+    }
+    made = budget(make_terms(changes), TIP, NOW, 18)
+    assert ["escrow mode" in objection.fix for objection in made.objections] == [True]
 
 
 def test_the_schedule_is_part_of_it(terms):

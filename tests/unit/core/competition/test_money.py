@@ -146,10 +146,16 @@ def test_the_funding_holds_pool_fees_and_anchors(terms):
 
 def test_on_chain_shares_follow_the_split(terms):
     shares = on_chain_shares(terms, 3, 1_001)
+    assert shares.funding_value == 151_849
     assert shares.outcome_value == 150_000 + 872 + 240
     # The fee is in the pool by weight and comes off in equal parts.
     assert shares.ranked == (150_872 * 60 // 100 - 436, 150_872 * 40 // 100 - 436)
     assert shares.expiry == 150_872 // 3 - 1_077 // 3
+
+
+def test_kick_off_refuses_a_contract_with_dust(make_terms):
+    with pytest.raises(UneconomicOutput):
+        kick_off(make_terms({"money.entry_fee": 500}), [10**6] * 3, FeeMarket(12_500, 250), RICH)
 
 
 def test_dust_is_refused(make_terms):

@@ -10,6 +10,7 @@ from coordinator_core.oracle.outcomes import (
     ranking_at,
     ranking_count,
     ranking_index,
+    rankings,
 )
 
 
@@ -37,6 +38,14 @@ def test_messages_are_eight_bytes_an_index_with_refund_all_last():
 def test_as_many_places_as_entries_are_refused(entries, places):
     with pytest.raises(InvalidInput):
         ranking_count(entries, places)
+
+
+def test_a_count_of_outcomes_that_the_oracle_refuses():
+    assert outcome_count(13, 4) == 17_161
+    with pytest.raises(Refused):
+        outcome_count(17, 4)
+    with pytest.raises(Refused):
+        next(rankings(17, 4))
 
 
 def test_hostile_indexes():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 
 import pytest
 
 from coordinator_core.secp256k1 import SecretKey, ecdsa_sign
 
-STRANGER = str(uuid.uuid4())
+STRANGER = "01890a5d-ac96-774b-bcce-0000000000ff"
 
 
 @pytest.fixture

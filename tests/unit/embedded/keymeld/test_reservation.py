@@ -8,7 +8,7 @@ import pytest
 
 from coordinator_core.secp256k1 import SecretKey
 
-STRANGER = str(uuid.uuid4())
+STRANGER = "01890a5d-ac96-774b-bcce-0000000000ff"
 
 
 def uncompressed(point: bytes) -> list[int]:

@@ -13,7 +13,7 @@ from coordinator.embedded.keymeld.gateway.wire import SigningRequest
 from coordinator_core.secp256k1 import SecretKey
 
 MESSAGE = b"\x21" * 32
-STRANGER = str(uuid.uuid4())
+STRANGER = "01890a5d-ac96-774b-bcce-0000000000ff"
 POINT = SecretKey.generate().public_key.hex()
 
 

@@ -215,6 +215,14 @@ def test_limits_are_kept(net: Net, limits: dict[str, int], reason: FailureReason
     assert net.pay("alice", net.plain("coordinator", 50_000), **limits).failure_reason is reason
 
 
+def test_the_reserve_stays_in_the_channel(net: Net) -> None:
+    # 500,000 less 1 % of the capacity, anchors 660, and the commitment fee with one HTLC, 3,240
+    spendable = 500_000 - 10_000 - 660 - 3_240
+    too_much, all_of_it = net.plain("router", spendable + 1), net.plain("router", spendable)
+    assert net.pay("alice", too_much).failure_reason is FailureReason.INSUFFICIENT_BALANCE
+    assert net.pay("alice", all_of_it).status is PaymentStatus.SUCCEEDED
+
+
 def test_a_router_that_fails_leaves_no_route(net: Net) -> None:
     net.network.set_mode("router", Mode.FAIL)
     invoice = net.plain("coordinator", 50_000)

@@ -12,11 +12,14 @@ import pytest
 
 from coordinator.embedded.node.block import assemble, subsidy
 from coordinator.embedded.node.clock import MAX_AHEAD_SECONDS, NodeClock
+from coordinator.embedded.node.codec import OutPoint, TxOutput
 from coordinator.embedded.node.errors import BlockRejected, ClockRefused, DataDirectoryInUse, JournalDamaged
-from coordinator.embedded.node.index import ChainIndex
+from coordinator.embedded.node.index import ChainIndex, script_hash
 from coordinator.embedded.node.journal import MAGIC
 from coordinator.embedded.node.node import EmbeddedNode, NodeOptions
 from coordinator_core.errors import InvalidInput
+
+ELSEWHERE = b"\x51\x20" + bytes(31) + b"\x01"
 
 
 def fresh_index(node: EmbeddedNode) -> ChainIndex:
@@ -36,7 +39,7 @@ def test_the_same_seed_and_time_give_the_same_chain(tmp_path: Path, options: Nod
     tips = set[bytes]()
     for name in ("one", "two"):
         with EmbeddedNode(tmp_path / name, options) as node:
-            node.fund(b"\x51\x20" + bytes(31) + b"\x01", 1_000)
+            node.fund(ELSEWHERE, 1_000)
             node.mine(3)
             tips.add(node.tip.hash)
     assert len(tips) == 1
@@ -48,7 +51,7 @@ def test_a_new_chain_starts_in_the_past_with_coins_to_spend(tmp_path: Path) -> N
         assert machine - 30 * 24 * 3600 - 5 <= node.tip.time <= machine - 30 * 24 * 3600 + 5
         assert node.height == 150
         for _ in range(51):
-            node.fund(b"\x51\x20" + bytes(31) + b"\x01", 49_00000000)
+            node.fund(ELSEWHERE, 49_00000000)
 
 
 def test_each_block_takes_its_time(node: EmbeddedNode) -> None:
@@ -123,17 +126,16 @@ def test_a_reorganisation_that_spends_a_coin_otherwise_drops_what_depended_on_it
 def test_the_index_after_reorganisations_is_that_of_a_fresh_start(
     node: EmbeddedNode, key: Any, coin: Callable[..., Any]
 ) -> None:
-    from coordinator.embedded.node.index import script_hash
-
     for _ in range(4):
-        node.send(key.sweep(coin(), 400))
+        mine = coin()
+        node.send(key.spend([mine], [TxOutput(mine[1].value - 400, ELSEWHERE)]))
         node.mine()
     blocks = node.chain.active
     node.invalidate(blocks[-3])
     node.mine(2)
     node.invalidate(node.tip)
     node.reconsider(node.chain.nodes[blocks[-1].hash])
-    keys = [script_hash(s) for s in (key.script, node.faucet.script)]
+    keys = [script_hash(s) for s in (key.script, node.faucet.script, ELSEWHERE)]
     assert same_index(node.chain.index, fresh_index(node), keys)
     created = sum(subsidy(h) for h in range(1, node.height + 1))
     assert sum(c.output.value for c in node.chain.index.coins.values()) == created
@@ -165,13 +167,9 @@ def test_a_restart_keeps_chain_clock_settings_and_mempool(tmp_path: Path, option
     with EmbeddedNode(directory, options) as node:
         assert (node.tip.hash, node.clock.now(), node.settings) == expected
         assert node.mempool.output(waiting) is not None
-        assert gone.hash in node.chain.index.stale[node.chain.nodes[gone.hash].block.transactions[0].txid].block_hash
+        assert node.chain.index.stale[gone.block.transactions[0].txid].block_hash == gone.hash
         node.reconsider(node.chain.nodes[gone.hash])
-        assert node.height == expected_height(gone)
-
-
-def expected_height(gone: Any) -> int:
-    return gone.height + 1
+        assert node.height == gone.height + 1
 
 
 def test_one_data_directory_serves_one_node(node: EmbeddedNode, tmp_path: Path) -> None:
@@ -246,8 +244,6 @@ def test_blocks_from_outside(node: EmbeddedNode, key: Any, call: Callable[..., A
 
 
 def test_a_block_with_an_invalid_transaction_leaves_no_trace(node: EmbeddedNode, key: Any, tmp_path: Path) -> None:
-    from coordinator.embedded.node.codec import OutPoint, TxOutput
-
     before = (tmp_path / "node" / "blocks.journal").stat().st_size
     orphan = key.sweep((OutPoint(bytes(32), 1), TxOutput(5_000, key.script)), 100)
     with pytest.raises(BlockRejected, match="missingorspent"):

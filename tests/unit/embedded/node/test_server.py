@@ -89,9 +89,11 @@ def test_kill_9_loses_no_acknowledged_block(start: Callable[..., Running]) -> No
         for count in (1, 2, 5):
             node.call("faucet", "bcrt1pfeesnyr2tx", 700)
             acknowledged += node.call("mine", count)
+        clock = node.call("getnodetime")["time"]
         node.process.send_signal(signal.SIGKILL)
         node.process.wait()
         node = start()
+        assert node.call("getnodetime")["time"] == clock
         assert [node.call("getblockhash", 111 + n) for n in range(len(acknowledged))] == acknowledged
     node.process.terminate()
     assert node.process.wait(20) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -40,62 +41,79 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.stdout.close()
 
 
+class Client:
+    """A connection; what comes, in order, None at the end."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        self.gone = asyncio.Event()
+        self.connection: WebSocketClientConnection | None = None
+
+    def take(self, message: str | bytes | None) -> None:
+        self.heard.put_nowait(message)
+        if message is None:
+            self.gone.set()
+
+    async def hear(self) -> Any:
+        async with asyncio.timeout(10):
+            message = await self.heard.get()
+        return None if message is None else json.loads(message)
+
+    async def send(self, message: str | bytes, *, binary: bool = False) -> None:
+        assert self.connection is not None
+        await self.connection.write_message(message, binary=binary)
+
+    async def say(self, *message: Any) -> Any:
+        await self.send(json.dumps(message))
+        return await self.hear()
+
+
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[WebSocketClientConnection]:
-    connection = await websocket_connect(url)
+async def connected(url: str) -> AsyncIterator[Client]:
+    client = Client()
+    client.connection = await websocket_connect(url, on_message_callback=client.take)
     try:
-        yield connection
+        yield client
     finally:
-        connection.close()
-        while await connection.read_message() is not None:
-            pass
-
-
-async def say(connection: WebSocketClientConnection, *message: Any) -> Any:
-    await connection.write_message(json.dumps(message))
-    return await hear(connection)
-
-
-async def hear(connection: WebSocketClientConnection) -> Any:
-    answer = await connection.read_message()
-    assert isinstance(answer, str)
-    return json.loads(answer)
+        client.connection.close()
+        async with asyncio.timeout(10):
+            await client.gone.wait()
 
 
 async def test_kill_9_loses_no_event_that_was_acknowledged(start: Start, event: Sign) -> None:
     process, url = start()
     made = event(kind=1059, content="kept", tags=[["p", "aa" * 32]], created_at=1_700_000_000)
     async with connected(url) as client:
-        assert await say(client, "EVENT", made) == ["OK", made["id"], True, ""]
+        assert await client.say("EVENT", made) == ["OK", made["id"], True, ""]
         process.send_signal(signal.SIGKILL)
         process.wait()
 
     _, url = start()
     async with connected(url) as client:
-        assert await say(client, "REQ", "a", {"#p": ["aa" * 32]}) == ["EVENT", "a", made]
-        assert await hear(client) == ["EOSE", "a"]
+        assert await client.say("REQ", "a", {"#p": ["aa" * 32]}) == ["EVENT", "a", made]
+        assert await client.hear() == ["EOSE", "a"]
 
 
 async def test_one_client_hears_another(start: Start, event: Sign) -> None:
     _, url = start()
     async with connected(url) as reader, connected(url) as writer:
-        assert await say(reader, "REQ", "all", {"kinds": [1059]}) == ["EOSE", "all"]
+        assert await reader.say("REQ", "all", {"kinds": [1059]}) == ["EOSE", "all"]
         made = event(kind=1059, created_at=1_700_000_000)
-        assert (await say(writer, "EVENT", made))[2] is True
-        assert await hear(reader) == ["EVENT", "all", made]
-        await writer.write_message(b"binary", binary=True)
-        assert await say(writer, "REQ", "x", {"limit": 0}) == ["EOSE", "x"]
+        assert (await writer.say("EVENT", made))[2] is True
+        assert await reader.hear() == ["EVENT", "all", made]
+        await writer.send(b"binary", binary=True)
+        assert await writer.say("REQ", "x", {"limit": 0}) == ["EOSE", "x"]
 
 
 async def test_information_document_and_sigterm(start: Start) -> None:
     process, url = start()
-    async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.get(url.replace("ws://", "http://"), headers={"accept": "application/nostr+json"})
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        answer = await browser.get(url.replace("ws://", "http://"), headers={"accept": "application/nostr+json"})
     assert answer.headers["content-type"] == "application/nostr+json"
     assert answer.json()["supported_nips"] == [1, 11]
     async with connected(url) as client:
         process.send_signal(signal.SIGTERM)
-        assert await client.read_message() is None
+        assert await client.hear() is None
     assert process.wait(10) == 0
 
 

@@ -37,6 +37,7 @@ def test_a_duplicate_is_said_to_be_one(client: Any, event: Sign) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("id", "00" * 32),
         ("content", "changed"),
         ("created_at", 1),
         ("kind", 2),

@@ -23,6 +23,7 @@ from coordinator_core.errors import Fault, VerificationFailed
 from coordinator_core.keymeld.initialization import Initialization
 from coordinator_core.keymeld.request_auth import session_scope
 from coordinator_core.secp256k1 import SecretKey
+from coordinator_core.units import UnixTime
 
 GATEWAY_TIME = 1_700_000_500
 
@@ -366,6 +367,7 @@ async def test_a_failed_keygen_takes_no_keys_and_has_no_roster(
     "changes",
     [
         {"status": "finished"},
+        {"status": ["completed"]},
         {"keygen_session_id": "01890a5d-ac96-774b-bcce-ffffffffffff"},
         {"registered_participants": -1},
         {"authorization_manifest": {"manifest": {}, "signature": []}},
@@ -410,3 +412,145 @@ async def test_plain_text_errors_are_read_too(gateway: KeymeldGateway, keygen: A
     script.on("GET", paths["slots"], httpx.Response(400, content=b"Header of type x was missing"))
     with pytest.raises(Rejected, match="was missing"):
         await gateway.slots(access(keygen))
+
+
+async def test_a_gateway_that_refuses_its_enclaves(gateway: KeymeldGateway, script: Any, refuse: Any) -> None:
+    script.on("GET", "/enclaves", refuse(404, "no such route", "not_found"))
+    with pytest.raises(Rejected, match="no such route"):
+        await gateway.enclaves()
+    with pytest.raises(Rejected, match="no such route"):
+        await gateway.gateway_time()
+    script.on("GET", "/enclaves", script.listed(1))
+    script.on("GET", "/enclaves/1/public-key", refuse(400, "no such enclave"))
+    with pytest.raises(Rejected, match="no such enclave"):
+        await gateway.enclaves()
+
+
+async def test_a_gateway_without_enclaves_has_no_time(gateway: KeymeldGateway, script: Any) -> None:
+    script.on("GET", "/enclaves", script.listed())
+    with pytest.raises(Unreachable, match="no enclave"):
+        await gateway.gateway_time()
+
+
+async def test_an_answer_about_another_enclave_is_refused(gateway: KeymeldGateway, keygen: Any, script: Any) -> None:
+    script.enclave(7, keygen.enclaves[7].public_key.hex())
+    script.answers["GET", "/api/v1/enclaves/1/public-key"] = script.answers["GET", "/api/v1/enclaves/7/public-key"]
+    with pytest.raises(VerificationFailed, match="another enclave"):
+        await gateway.enclaves()
+
+
+async def test_a_coordinator_assigned_elsewhere_is_refused(
+    gateway: KeymeldGateway, keygen: Any, script: Any, pinned: list[EnclaveKey]
+) -> None:
+    moved = {**keygen.recipients.user_enclave_assignments, keygen.coordinator: 1}
+    script.on("POST", "/keygen/reserve", reservation(keygen, user_enclave_assignments=moved))
+    with pytest.raises(VerificationFailed, match="coordinator_enclave_id"):
+        await gateway.reserve(access(keygen), keygen.manifest, pinned)
+
+
+@pytest.mark.parametrize("code", [400, 409])
+async def test_a_session_of_another_manifest_is_taken(
+    gateway: KeymeldGateway, keygen: Any, script: Any, pinned: Any, paths: Any, refuse: Any, code: int
+) -> None:
+    script.on("POST", "/keygen/reserve", refuse(code, "Keygen session already exists" if code == 400 else "conflict"))
+    other = keygen.credentials.sign_manifest(
+        keygen_session_id=keygen.keygen_session_id,
+        coordinator_user_id=keygen.coordinator,
+        slot_keys=keygen.slot_keys,
+        places=1,
+    )
+    script.on("GET", paths["status"], status(keygen))
+    with pytest.raises(SessionTaken):
+        await gateway.reserve(access(keygen), other, pinned)
+    script.on("GET", paths["status"], status(keygen, recipient_authorization=None))
+    with pytest.raises(SessionTaken):
+        await gateway.reserve(access(keygen), keygen.manifest, pinned)
+
+
+async def test_an_altered_initialization_is_not_sent(
+    gateway: KeymeldGateway, keygen: Any, script: Any, paths: Any
+) -> None:
+    initialization = opening(keygen)
+    members = {name: getattr(initialization, name) for name in Initialization.__struct_fields__}
+    with pytest.raises(VerificationFailed):
+        await gateway.initialize(access(keygen), keygen.manifest, Initialization(**{**members, "enclave_key_epoch": 9}))
+    assert script.posts(paths["initialize"]) == []
+
+
+async def test_initialize_over_another_session_is_taken(
+    gateway: KeymeldGateway, keygen: Any, script: Any, paths: Any, refuse: Any
+) -> None:
+    script.on("POST", paths["initialize"], refuse(400, "Session is not in reserved state."))
+    script.on("GET", paths["status"], status(keygen, recipient_authorization=None))
+    with pytest.raises(SessionTaken):
+        await gateway.initialize(access(keygen), keygen.manifest, opening(keygen))
+
+
+async def test_initialize_refused_for_another_reason(
+    gateway: KeymeldGateway, keygen: Any, script: Any, paths: Any, pinned: Any, refuse: Any
+) -> None:
+    script.on("POST", paths["initialize"], refuse(401, "Invalid signature", "unauthorized"))
+    script.on("GET", paths["status"], refuse(400, "Session is reserved but not yet initialized"))
+    with pytest.raises(Rejected) as caught:
+        await gateway.initialize(access(keygen), keygen.manifest, opening(keygen))
+    assert (type(caught.value), caught.value.fault) == (Rejected, Fault.COORDINATOR)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "fault"), [(404, SessionGone, Fault.SIGNER), (401, Rejected, Fault.COORDINATOR)]
+)
+async def test_a_registration_that_is_not_the_players_fault(
+    gateway: KeymeldGateway,
+    keygen: Any,
+    script: Any,
+    paths: Any,
+    pinned: Any,
+    refuse: Any,
+    code: int,
+    kind: Any,
+    fault: Fault,
+) -> None:
+    script.on("POST", paths["participants"], refuse(code, "words"))
+    with pytest.raises(Rejected) as caught:
+        await register(gateway, keygen)
+    assert (type(caught.value), caught.value.fault) == (kind, fault)
+
+
+async def test_a_failed_keygen_has_no_roster(gateway: KeymeldGateway, keygen: Any, script: Any, paths: Any) -> None:
+    script.on("GET", paths["status"], status(keygen, "failed"))
+    with pytest.raises(SessionFailed):
+        await gateway.roster(access(keygen), keygen.expectation())
+
+
+async def test_small_bodies_and_old_gateways_get_plain_json(keygen: Any, script: Any) -> None:
+    class Still:
+        def now(self) -> UnixTime:
+            return UnixTime(1_700_000_000)
+
+    script.on("POST", "/keygen/reserve", reservation(keygen))
+    pinned = [EnclaveKey(number, secret.public_key, 3, True, False) for number, secret in keygen.enclaves.items()]
+    async with KeymeldGateway(
+        "http://gateway", Still(), compress=False, transport=httpx.MockTransport(script)
+    ) as plain:
+        await plain.reserve(access(keygen), keygen.manifest, pinned)
+    assert "content-encoding" not in script.posts("/keygen/reserve")[0].headers
+
+
+async def test_the_gateways_clock_is_read_again_after_a_minute(keygen: Any, script: Any) -> None:
+    class Moving:
+        time = 1_700_000_000
+
+        def now(self) -> UnixTime:
+            return UnixTime(self.time)
+
+    clock = Moving()
+    async with KeymeldGateway("http://gateway", clock, transport=httpx.MockTransport(script)) as client:
+        assert await client.gateway_time() == GATEWAY_TIME
+        clock.time += 60
+        assert await client.gateway_time() == GATEWAY_TIME + 60
+        reads = len(script.seen)
+        clock.time += 1
+        assert await client.gateway_time() == GATEWAY_TIME
+        clock.time -= 1000
+        assert await client.gateway_time() == GATEWAY_TIME
+    assert len(script.seen) == reads + 4

@@ -201,3 +201,52 @@ def test_an_approval_and_its_header_are_accepted_together(keygen: Any, secret: S
     ):
         with pytest.raises(error):
             accept_approval(approval, header, **{**right, **change})
+
+
+def test_a_stale_approval_is_refused_even_with_a_fresh_header(keygen: Any, secret: Secret) -> None:
+    items = (EncryptedItem.encrypt(plain(), secret),)
+    user = keygen.user(keygen.players[0])
+    now = UnixTime(AT + 121)
+    with pytest.raises(Refused, match="approval"):
+        accept_approval(
+            ParticipantApproval.sign(user, SIGNING, items, AT),
+            user.header(SIGNING, now),
+            registration=keygen.registrations[user.user_id].authorization.context,
+            signing_session_id=SIGNING,
+            items=items,
+            now=now,
+        )
+
+
+def test_a_stored_batch_is_checked_when_it_is_read(keygen: Any, secret: Secret) -> None:
+    text = json.loads(batch_of(keygen, [EncryptedItem.encrypt(plain(), secret)]).to_json())
+    for changes in ({"items": []}, {"items": text["items"] * 2}, {"timeout_secs": 0}, {"timeout_secs": 86_401}):
+        with pytest.raises(InvalidInput, match="batch"):
+            SignedBatch.from_json(json.dumps({**text, **changes}))
+
+
+def test_a_batch_of_another_session_is_named_as_such(keygen: Any, secret: Secret) -> None:
+    items = [EncryptedItem.encrypt(plain(), secret)]
+    other = SignedBatch.sign(SIGNING, SIGNING, Seconds(60), items, keygen.credentials.creator_key)
+    with pytest.raises(InvalidInput, match="another session"):
+        other.verify(keygen.manifest)
+
+
+@pytest.mark.parametrize("timeout", [0, 86_401])
+def test_the_timeout_of_a_batch_is_bounded(keygen: Any, secret: Secret, timeout: int) -> None:
+    items = [EncryptedItem.encrypt(plain(), secret)]
+    with pytest.raises(InvalidInput, match="timeout_secs"):
+        SignedBatch.sign(keygen.keygen_session_id, SIGNING, Seconds(timeout), items, keygen.credentials.creator_key)
+
+
+@pytest.mark.parametrize("message", [b"", bytes(31), bytes(33)])
+def test_only_messages_of_32_bytes_are_encrypted(secret: Secret, message: bytes) -> None:
+    with pytest.raises(InvalidInput, match=r"item\.message"):
+        EncryptedItem.encrypt(PlainItem(fresh_id(), message, None, None), secret)
+
+
+def test_an_unknown_signing_mode_is_refused(secret: Secret) -> None:
+    wire = EncryptedItem.encrypt(plain(), secret).wire(bytes(32))
+    mode = {**wire["signing_mode"], "type": "escrow"}  # type: ignore[dict-item]
+    with pytest.raises(InvalidInput, match="no signing mode"):
+        EncryptedItem.from_wire({**wire, "signing_mode": mode}, "item")

@@ -49,3 +49,10 @@ def test_one_flipped_bit_is_refused() -> None:
 def test_a_recipient_that_is_no_point_is_refused() -> None:
     with pytest.raises(InvalidInput, match="recipient"):
         encrypt(b"text", b"\x02" + b"\xff" * 32)
+
+
+@pytest.mark.parametrize("length", [0, 33, 45, OVERHEAD_BYTES - 1])
+def test_a_short_ciphertext_is_refused(length: int) -> None:
+    blob = encrypt(b"", RECIPIENT.public_key)
+    with pytest.raises(InvalidInput, match="too short"):
+        decrypt(blob[:length], RECIPIENT)

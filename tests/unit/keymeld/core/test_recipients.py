@@ -88,3 +88,10 @@ def test_player_compares_with_the_keys_the_gateway_serves(keygen: Any) -> None:
         audit_recipients(keygen.recipients, keygen.manifest, public(keygen) | {7: SecretKey.generate().public_key})
     with pytest.raises(ManifestRefused, match=r"recipient_public_keys\.1"):
         audit_recipients(keygen.recipients, keygen.manifest, {7: keygen.enclaves[7].public_key})
+
+
+def test_player_refuses_recipients_of_another_signer(keygen: Any) -> None:
+    members = {name: getattr(keygen.recipients, name) for name in EnclaveRecipients.__struct_fields__}
+    forged = EnclaveRecipients(**{**members, "signature": bytes(64)})
+    with pytest.raises(InvalidSignature):
+        audit_recipients(forged, keygen.manifest, public(keygen))

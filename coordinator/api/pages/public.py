@@ -1,0 +1,107 @@
+"""Pages for everyone: the list of competitions, and one competition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Request, Response, Router, get
+from litestar.di import Provide
+from litestar.params import Parameter
+from markupsafe import Markup
+
+from coordinator.api.context import Api, lane_id
+from coordinator.api.pages.market import MarketBoard
+from coordinator.api.pages.rendering import entity_tag, html, is_known, render
+from coordinator.views import page
+
+PAGE_SIZE = 25
+
+PageNumber = Annotated[int, Parameter(query="page", ge=1, le=1_000_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The part of a page that changes. `refresh` False: it never will again."""
+
+    url: str
+    body: Markup
+    tag: str
+    announcement: str
+    refresh: bool
+
+
+def _live(url: str, body: Markup, announcement: str = "", *, refresh: bool = True) -> Live:
+    return Live(url, body, entity_tag(f"{refresh}{body}"), announcement, refresh)
+
+
+@get("/")
+async def competitions(api: Api, request: Request[Any, Any, Any], number: PageNumber = 1) -> Response[str]:
+    """All competitions, newest first."""
+    live = await _list(api, request, number)
+    return html(render(request, "pages/competitions.html", live=live))
+
+
+@get("/live")
+async def competitions_live(api: Api, request: Request[Any, Any, Any], number: PageNumber = 1) -> Response[str]:
+    """The list itself, when it differs from what the browser has."""
+    return _fragment(request, await _list(api, request, number))
+
+
+@get("/competitions/{competition:uuid}")
+async def competition(
+    api: Api, board: MarketBoard, request: Request[Any, Any, Any], competition: UUID
+) -> Response[str]:
+    """One competition."""
+    shown, live = await _competition(api, board, request, competition)
+    return html(render(request, "pages/competition.html", competition=shown, live=live))
+
+
+@get("/competitions/{competition:uuid}/live")
+async def competition_live(
+    api: Api, board: MarketBoard, request: Request[Any, Any, Any], competition: UUID
+) -> Response[str]:
+    """What changes of a competition, when it differs from what the browser has."""
+    _, live = await _competition(api, board, request, competition)
+    return _fragment(request, live)
+
+
+async def _list(api: Api, request: Request[Any, Any, Any], number: int) -> Live:
+    lanes = await api.engine.store.lanes()
+    start = (number - 1) * PAGE_SIZE
+    rows = [page.summary(*await api.engine.view(lane)) for lane in lanes[start : start + PAGE_SIZE]]
+    pages = max(1, -(-len(lanes) // PAGE_SIZE))
+    body = render(request, "fragments/competitions.html", rows=rows, number=number, pages=pages)
+    return _live("/live" if number == 1 else f"/live?page={number}", body)
+
+
+async def _competition(
+    api: Api, board: MarketBoard, request: Request[Any, Any, Any], competition: UUID
+) -> tuple[page.Detail, Live]:
+    state, lane = await api.engine.view(lane_id(competition))
+    market = await board.look(api) if page.needs_market(state) else None
+    shown = page.detail(state, lane, market)
+    body = render(request, "fragments/competition.html", competition=shown)
+    url = f"/competitions/{competition}/live"
+    return shown, _live(url, body, shown.announcement, refresh=not shown.ended)
+
+
+def _fragment(request: Request[Any, Any, Any], live: Live) -> Response[str]:
+    if is_known(request, live.tag):
+        answer = html("", status=304)
+    else:
+        answer = html(render(request, "fragments/live.html", live=live))
+    answer.headers["etag"] = live.tag
+    return answer
+
+
+def router() -> Router:
+    """Every public page. They are no part of the API's schema."""
+    board = MarketBoard()
+    return Router(
+        "/",
+        route_handlers=[competitions, competitions_live, competition, competition_live],
+        dependencies={"board": Provide(lambda: board, sync_to_thread=False)},
+        include_in_schema=False,
+    )

@@ -1,0 +1,23 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import click
+
+from coordinator.cli.contract import contract
+from coordinator.cli.demo.command import demo
+from coordinator.cli.run import run
+
+
+@click.group()
+@click.version_option(package_name="coordinator", prog_name="coordinator", version="0.1.0")
+def main() -> None:
+    """Prediction competitions on Bitcoin, settled by Discreet Log Contracts."""
+
+
+main.add_command(run)
+main.add_command(demo)
+main.add_command(contract)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""Everything the pages show, with texts and numbers prepared: templates only lay it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from coordinator.domain.competitions.states import (
+    Cancelled,
+    CollectingEntries,
+    Competition,
+    Completed,
+    EntriesSubmitted,
+    Failed,
+    Returning,
+)
+from coordinator.domain.facts import Drafted, KickOffHeld, NeedsOperator
+from coordinator.domain.lane import Lane
+from coordinator.views.competition import STEPS, tag, transactions
+from coordinator.views.contracts import Row, contract_facts, oracle_facts, signer_facts
+from coordinator.views.moments import Moment, moment
+from coordinator.views.participants import Awaited, EntryRow, Player, awaited, entry_rows, player_of, returned
+from coordinator.views.prices import Price, Prizes, price, prize_table
+from coordinator.views.results import Result, result
+from coordinator.views.rosters import attempt_of, roster_of
+from coordinator.views.words import ASIDE, STATES, STEP_NAMES, counted, role, sats
+from coordinator_core.competition.fees import FeeMarket
+from coordinator_core.competition.observation import ScoringRules
+from coordinator_core.competition.schedule import date_of, end_of_closing
+from coordinator_core.competition.terms import Terms
+from coordinator_core.units import Height
+
+SHOWN_LINES = 40
+_DONE = 7
+_CLOCK_GAP_SECONDS = 3_600
+
+
+class Progress(StrEnum):
+    """Where a step stands."""
+
+    DONE = "completed"
+    CURRENT = "current"
+    TO_COME = "to come"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of the seven steps."""
+
+    name: str
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of the list."""
+
+    id: str
+    title: str
+    status: str
+    tone: str
+    players: str
+    price: str
+    closes: Moment | None
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """A date of the competition. `note` says what hangs on it."""
+
+    label: str
+    at: Moment
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRow:
+    """One transaction in words."""
+
+    role: str
+    txid: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What is predicted, and how it is scored."""
+
+    targets: tuple[str, ...]
+    metrics: tuple[str, ...]
+    picks: str
+    scoring: str
+    lines: tuple[tuple[str, str, str], ...]
+    more_lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the terms fix and everyone may read before paying."""
+
+    hash: str
+    price: Price
+    prizes: Prizes
+    dates: tuple[Date, ...]
+    predicted: Predicted
+    signer: tuple[Row, ...]
+    oracle: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One competition."""
+
+    summary: Summary
+    steps: tuple[Step, ...]
+    attempt: int | None
+    now: str
+    you: str
+    reason: str | None
+    notices: tuple[str, ...]
+    ended: bool
+    """True when nothing on the page will change any more."""
+    clock: Moment | None
+    """The competition's clock, where it is not the world's."""
+    awaited: tuple[Awaited, ...]
+    entries: tuple[EntryRow, ...]
+    transactions: tuple[TransactionRow, ...]
+    contract: tuple[Row, ...]
+    result: Result | None
+    winners: dict[str, Player]
+    offer: Offer | None
+
+    @property
+    def announcement(self) -> str:
+        """What a screen reader hears when the state changes."""
+        return f"{self.summary.status}. {self.now}"
+
+
+def summary(state: Competition, lane: Lane) -> Summary:
+    """One line of the list."""
+    drafted = lane.facts.get(Drafted)
+    terms, name = lane.published, tag(state)
+    step = STEPS.get(name)
+    return Summary(
+        id=lane.id,
+        title=terms.title if terms is not None else "A competition in preparation",
+        status=ASIDE[name] if step is None else STEP_NAMES[step - 1],
+        tone="aside" if step is None else "done" if step == _DONE else "open" if step == 1 else "running",
+        players=_players(len(roster_of(state, lane)), terms),
+        price=sats(terms.money.entry_fee) if terms is not None else "not fixed yet",
+        closes=moment(drafted.closes_at, lane.world.now) if drafted is not None else None,
+    )
+
+
+def _players(count: int, terms: Terms | None) -> str:
+    if terms is None:
+        return str(count)
+    return f"{count} of {terms.entries.maximum} (at least {terms.entries.minimum})"
+
+
+def detail(state: Competition, lane: Lane, market: FeeMarket | None) -> Detail:
+    """One competition. `market` is today's, None when the node does not answer; it prices a ticket sold now."""
+    words = STATES[tag(state)]
+    shown = result(state, lane)
+    return Detail(
+        summary=summary(state, lane),
+        steps=_steps(STEPS.get(tag(state))),
+        attempt=attempt_of(state, lane),
+        now=words.now,
+        you=words.you,
+        reason=getattr(state, "reason", None),
+        notices=tuple(_notices(state, lane)),
+        ended=_has_ended(state, shown),
+        clock=_clock(lane),
+        awaited=awaited(state, lane),
+        entries=entry_rows(state, lane),
+        transactions=tuple(_transactions(state, lane)),
+        contract=contract_facts(state, lane),
+        result=shown,
+        winners={won.entry_id: player_of(lane, won.entry_id) for won in shown.prizes} if shown is not None else {},
+        offer=_offer(state, lane, market) if lane.published is not None else None,
+    )
+
+
+def _has_ended(state: Competition, shown: Result | None) -> bool:
+    if isinstance(state, Completed):
+        return shown is not None and all(won.settled for won in shown.prizes)
+    return isinstance(state, Cancelled | Failed)
+
+
+def needs_market(state: Competition) -> bool:
+    """True while tickets are priced by today's fees."""
+    return isinstance(state, CollectingEntries)
+
+
+def _steps(current: int | None) -> tuple[Step, ...]:
+    def progress(number: int) -> Progress:
+        if current is not None and (number < current or current == _DONE):
+            return Progress.DONE
+        return Progress.CURRENT if number == current else Progress.TO_COME
+
+    return tuple(Step(name, progress(number)) for number, name in enumerate(STEP_NAMES, start=1))
+
+
+def _notices(state: Competition, lane: Lane) -> list[str]:
+    notices = [f"An operator has to look at this: {fact.reason}" for fact in lane.facts.all(NeedsOperator)]
+    if isinstance(state, EntriesSubmitted):
+        held = lane.facts.get(KickOffHeld, state.attempt)
+        notices += [f"The start is held back: {held.reason}"] if held is not None else []
+    if isinstance(state, Returning | Cancelled | Failed) and (sentence := returned(lane)) is not None:
+        notices.append(sentence)
+    return notices
+
+
+def _clock(lane: Lane) -> Moment | None:
+    world = lane.world
+    return moment(world.now, world.now) if abs(world.wall - world.now) > _CLOCK_GAP_SECONDS else None
+
+
+def _transactions(state: Competition, lane: Lane) -> list[TransactionRow]:
+    rows: list[TransactionRow] = []
+    for item in transactions(state, lane):
+        height = item["height"]
+        where = "waits for a block"
+        if isinstance(height, int):
+            where = f"block {height:,} ({counted(max(0, lane.world.tip - height + 1), 'confirmation')})"
+        rows.append(TransactionRow(role(str(item["role"])), str(item["txid"]), where))
+    return rows
+
+
+def _offer(state: Competition, lane: Lane, market: FeeMarket | None) -> Offer:
+    return Offer(
+        hash=lane.terms.hash.hex(),
+        price=price(state, lane, market),
+        prizes=prize_table(state, lane),
+        dates=_dates(lane),
+        predicted=_predicted(lane.terms),
+        signer=signer_facts(lane),
+        oracle=oracle_facts(state, lane),
+    )
+
+
+def _dates(lane: Lane) -> tuple[Date, ...]:
+    terms, now, tip = lane.terms, lane.world.now, lane.world.tip
+    window, deadline = terms.observation.window, terms.schedule.funding_deadline
+    expected = date_of(Height(deadline), tip, now)
+    return (
+        Date("Entries close", moment(terms.schedule.entries_close, now), "the appointment: players' clients come back"),
+        Date("End of the closing", moment(end_of_closing(terms.schedule), now), "without a contract tickets go back"),
+        Date("Funding deadline", moment(expected, now), f"expected; block {deadline:,} counts"),
+        Date("Observation starts", moment(window.start, now)),
+        Date("Observation ends", moment(window.end, now)),
+        Date("Oracle signs", moment(terms.observation.signing_date, now)),
+        Date("Contract expires", moment(terms.contract.expiry, now), "if the oracle stays silent: stakes go back"),
+    )
+
+
+def _predicted(terms: Terms) -> Predicted:
+    observation, lines = terms.observation, terms.scoring.lines
+    scoring = "10 points for Over, 20 for Par, 10 for Under, against the forecast"
+    if terms.scoring.rules is ScoringRules.LINES:
+        scoring = "10 points for the right one of Over, Par and Under, against the lines below"
+    return Predicted(
+        targets=observation.targets,
+        metrics=tuple(metric.id for metric in observation.metrics),
+        picks=f"{counted(observation.values_per_entry, 'pick')}, each Over, Par or Under",
+        scoring=scoring,
+        lines=tuple((line.target, line.metric, f"{line.lower} to {line.upper}") for line in lines[:SHOWN_LINES]),
+        more_lines=max(0, len(lines) - SHOWN_LINES),
+    )
