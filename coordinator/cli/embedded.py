@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
 from coordinator.cli.stack import Child, free_port, start
 
+SECONDS = 30.0
 SETTINGS = """\
 network = "regtest"
 data_dir = "{data}"
@@ -90,11 +93,21 @@ class Stack:
                 port=self.port,
             )
         )
-        return self.launch(
+        child = self.launch(
             "coordinator",
             ["coordinator.cli.main", "run", "--settings", str(settings), "--ready-line"],
             {"COORDINATOR_PASSPHRASE": os.environ.get("COORDINATOR_PASSPHRASE", "regtest only")},
         )
+        self._introduce_to_oracle()
+        return child
+
+    def _introduce_to_oracle(self) -> None:
+        """Put the coordinator's key on the oracle's list, as its operator would."""
+        headers = {"Authorization": f"Bearer {self.operator_token}"}
+        with httpx.Client(timeout=SECONDS, trust_env=False) as client:
+            known = client.get(f"{self.url('coordinator')}/api/v1/operator/identity", headers=headers)
+            body = {"role": "coordinator", "pubkey": known.raise_for_status().json()["nostr_public_key"]}
+            client.post(f"{self.control('oracle')}/control/allow", json=body).raise_for_status()
 
     def url(self, name: str) -> str:
         """Address of a service."""
@@ -102,7 +115,7 @@ class Stack:
 
     def control(self, name: str) -> str:
         """Address of a service's control server."""
-        return str(self.children[name].ready["control"])
+        return str(self.children[name].ready["control"]).removesuffix("/control")
 
     @property
     def operator_token(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from coordinator.cli.claim import claim
 from coordinator.cli.contract import contract
 from coordinator.cli.demo.command import demo
 from coordinator.cli.run import run
@@ -18,6 +19,7 @@ def main() -> None:
 main.add_command(run)
 main.add_command(demo)
 main.add_command(contract)
+main.add_command(claim)
 
 if __name__ == "__main__":
     main()

@@ -1,7 +1,7 @@
-"""Time and memory of building, signing and verifying contracts of n players and k places.
+"""Building, signing and verifying contracts of n players and k places, on one thread.
 
-Each row runs in a process of its own, so that its peak memory is its own: `python tests/bench/dlc_bench.py` prints
-all rows as JSON, `... N K` one. Key sets are cold, every adaptor point is parsed, signatures are read from bytes.
+`python -m tests.bench.dlc_bench N K` measures one shape and prints JSON. Key sets are cold, every adaptor point is
+parsed, signatures are read from bytes.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from coordinator_core.dlc import (
@@ -21,6 +22,8 @@ from coordinator_core.dlc import (
     Outcome,
     Player,
     assemble,
+    parameters_to_value,
+    signatures_to_value,
     verify_signatures,
 )
 from coordinator_core.musig2 import SoloSigner
@@ -28,7 +31,6 @@ from coordinator_core.secp256k1 import SecretKey, generator_mul
 from coordinator_core.transaction import OutPoint
 from coordinator_core.units import Blocks, FeeRate, Sats
 
-SHAPES = ((3, 1), (10, 3), (20, 2), (25, 1), (20, 3))
 OUTPOINT = OutPoint(b"\x5a" * 32, 1)
 _WEIGHTS = (50, 30, 20, 10, 5)
 
@@ -56,14 +58,24 @@ def parameters(players: int, places: int) -> ContractParameters:
     )
 
 
+def keys(players: int) -> list[SecretKey]:
+    """Secrets of the market maker and of the players, in the order of the contract."""
+    return [SecretKey.from_bytes(secret) for secret in secrets(players)]
+
+
+def secrets(players: int) -> list[bytes]:
+    """The bytes of `keys`; known to everyone."""
+    return [_digest("market maker"), *(_digest(f"player {i}") for i in range(players))]
+
+
 def measure(players: int, places: int) -> dict[str, Any]:
     """One row in this process. Times are milliseconds of wall clock, memory the process's peak in MiB."""
     agreed = parameters(players, places)
-    keys = [SecretKey.from_bytes(_digest(name)) for name in _names(players)]
+    signer = SoloSigner(keys(players))
     start = time.perf_counter()
     contract = Contract.build(agreed, OUTPOINT)
     built = time.perf_counter()
-    raw = SoloSigner(keys).sign(contract.signing_items())
+    raw = signer.sign(contract.signing_items())
     signed = time.perf_counter()
     signatures = assemble(contract, raw)
     del raw
@@ -71,41 +83,41 @@ def measure(players: int, places: int) -> dict[str, Any]:
     verify_signatures(contract, signatures)
     verified = time.perf_counter()
     return {
-        "players": players,
-        "places": places,
         "outcomes": len(contract.outcomes),
-        "signatures": len(list(contract.slots())),
-        "build_ms": _milliseconds(built - start),
-        "sign_ms": _milliseconds(signed - built),
-        "verify_ms": _milliseconds(verified - assembled),
-        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_PER_MIB, 1),
+        "signatures": len(contract.signing_items()),
+        "build_ms": 1e3 * (built - start),
+        "sign_ms": 1e3 * (signed - built),
+        "verify_ms": 1e3 * (verified - assembled),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_PER_MIB,
     }
 
 
-def rows(shapes: tuple[tuple[int, int], ...] = SHAPES) -> list[dict[str, Any]]:
-    """One row a shape, each measured in a fresh process."""
-    return [_row_in_process(players, places) for players, places in shapes]
+def row(players: int, places: int) -> dict[str, Any]:
+    """The row of a shape, measured in a fresh process."""
+    command = [sys.executable, "-m", "tests.bench.dlc_bench", str(players), str(places)]
+    ended = subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
+    return json.loads(ended.stdout)
 
 
-def _row_in_process(players: int, places: int) -> dict[str, Any]:
-    command = [sys.executable, __file__, str(players), str(places)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-
-
-def _names(players: int) -> list[str]:
-    return ["market maker", *(f"player {i}" for i in range(players))]
+def peer_request(players: int, places: int) -> dict[str, Any]:
+    """The same contract with its signatures, as the Rust program of tests/peers reads it."""
+    contract = Contract.build(parameters(players, places), OUTPOINT)
+    signatures = assemble(contract, SoloSigner(keys(players)).sign(contract.signing_items()))
+    return {
+        "params": parameters_to_value(contract.parameters),
+        "funding_outpoint": str(OUTPOINT),
+        "secret_keys": [secret.hex() for secret in secrets(players)],
+        "seed": _digest("nonces").hex(),
+        "signatures": signatures_to_value(signatures),
+    }
 
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _milliseconds(seconds: float) -> float:
-    return round(1_000 * seconds, 1)
-
-
 # Linux counts kibibytes, macOS bytes.
 _RSS_PER_MIB = 1024 if sys.platform.startswith("linux") else 1024 * 1024
 
 if __name__ == "__main__":
-    print(json.dumps(measure(*map(int, sys.argv[1:3])) if len(sys.argv) > 1 else rows()))
+    print(json.dumps(measure(*map(int, sys.argv[1:3]))))

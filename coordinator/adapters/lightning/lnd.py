@@ -1,22 +1,24 @@
-"""LND over REST. Tested with LND 0.21 (see docs/embedded.md for what the embedded node does not do).
+"""LND over REST. Tested against recordings of LND 0.21.
 
-Error texts are no contract: after a refusal the invoice or payment is looked up, and what it is decides.
+After a refusal the invoice or payment is looked up, and what it is decides: texts and codes are no contract.
 """
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import hashlib
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
 import msgspec
 
-from coordinator.adapters.http import HttpClient, Reply, TransportError
-from coordinator.adapters.lightning import wire
-from coordinator.ports.faults import Rejected, Unreachable, Unsuitable
+from coordinator.adapters.http import HttpClient, Reply, RequestBudget, TransportError
+from coordinator.adapters.lightning import refusals, wire
+from coordinator.adapters.lightning.credentials import tls_for
+from coordinator.adapters.lightning.payments import payment_of
+from coordinator.ports.faults import PortError, Rejected, Unreachable, Unsuitable
 from coordinator.ports.lightning import (
     HoldInvoice,
     InvoiceState,
@@ -25,7 +27,8 @@ from coordinator.ports.lightning import (
     Payment,
     PaymentState,
 )
-from coordinator_core.errors import Fault
+from coordinator_core.bolt11 import decode
+from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.secret import Secret
 from coordinator_core.units import Blocks, Height, Sats, Seconds, UnixTime
 
@@ -34,27 +37,44 @@ T = TypeVar("T")
 SERVICE = "lightning"
 CANCEL_DELTA_SINCE_0_21 = Blocks(18)
 CANCEL_DELTA_BEFORE = Blocks(12)
-NOT_FOUND = 5
 PAYMENT_MARGIN_SECONDS = 15.0
+"""On top of a payment's own timeout: from then on it is read by `payment`."""
+TRACK_SECONDS = 15.0
+"""The first line of a tracked payment comes at once."""
 PAYMENT_PAGE = 1_000
+MAX_PAYMENT_PAGES = 100
+REQUESTS_PER_SECOND = 100.0
+REQUEST_BURST = 200
+_FINAL = (InvoiceState.SETTLED, InvoiceState.CANCELED)
+_ENDED = (PaymentState.SUCCEEDED, PaymentState.FAILED)
 
 
 class LndNode:
     """See ports.lightning.Lightning."""
 
-    def __init__(self, base_url: str, macaroon: Secret, *, certificate: Path | None = None) -> None:
-        """`certificate` pins the node's own TLS certificate; without one the URL must be loopback HTTP."""
-        verify: ssl.SSLContext | bool = True
-        if certificate is not None:
-            verify = ssl.create_default_context(cafile=str(certificate))
-        header = Secret(macaroon.reveal().hex().encode())
+    def __init__(
+        self,
+        base_url: str,
+        macaroon: Secret,
+        *,
+        certificate: Path | None = None,
+        hold_expiry_delta: Blocks | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """`certificate` pins the node's own TLS certificate; without one the URL must be loopback HTTP.
+
+        `hold_expiry_delta` is what LND's `invoices.holdexpirydelta` says, if it is set there. Raises Unsuitable.
+        """
+        self._hold_expiry_delta = hold_expiry_delta
         self._http = HttpClient(
             SERVICE,
             base_url,
             fault=Fault.LIGHTNING,
-            headers={"Grpc-Metadata-macaroon": header},
-            verify=verify,
+            headers={"Grpc-Metadata-macaroon": Secret(macaroon.reveal().hex().encode())},
+            verify=tls_for(SERVICE, base_url, certificate),
+            budget=RequestBudget(REQUESTS_PER_SECOND, REQUEST_BURST),
             max_connections=64,
+            transport=transport,
         )
 
     async def close(self) -> None:
@@ -70,152 +90,210 @@ class LndNode:
             block_height=Height(info.block_height),
             synced_to_chain=info.synced_to_chain,
             public_key=info.identity_pubkey,
-            cancel_delta=cancel_delta(info.version),
+            cancel_delta=self._cancel_delta(info.version),
         )
 
+    def _cancel_delta(self, version: str) -> Blocks:
+        own, configured = cancel_delta(version), self._hold_expiry_delta
+        if configured is not None and configured < own:
+            raise Unsuitable(SERVICE, f"holdexpirydelta is below {own}, this version's own", fault=Fault.COORDINATOR)
+        return own if configured is None else configured
+
     async def liquidity(self) -> Liquidity:
-        """See ports.lightning.Lightning."""
-        balance = self._decode(await self._http.get_with_retries("/v1/balance/channels"), wire.BalanceWire)
-        return Liquidity(Sats(int(balance.local_balance.sat)), Sats(int(balance.remote_balance.sat)))
+        """See ports.lightning.Lightning. Active channels, less the reserves that cannot be spent."""
+        listed = self._decode(await self._http.get_with_retries("/v1/channels"), wire.ChannelsWire)
+        active = [channel for channel in listed.channels if channel.active]
+        return Liquidity(
+            outbound=Sats(sum(_spendable(c.local_balance, c.local_constraints) for c in active)),
+            inbound=Sats(sum(_spendable(c.remote_balance, c.remote_constraints) for c in active)),
+        )
 
     async def add_hold_invoice(
         self, payment_hash: str, value: Sats, *, description_hash: bytes, expiry: Seconds, cltv_expiry: Blocks
     ) -> HoldInvoice:
-        """See ports.lightning.Lightning."""
+        """See ports.lightning.Lightning.
+
+        Equal means: same amount, same description hash, and held at least as many blocks. Raises InvalidInput for
+        numbers that LND would read as "none" or "default".
+        """
+        wire.check_sum(value, "value", 1)
+        wire.check_sum(expiry, "expiry", 1)
+        wire.check_sum(cltv_expiry, "cltv_expiry", 1)
+        if len(description_hash) != 32:
+            raise InvalidInput("description_hash", f"has {len(description_hash)} bytes", "32 bytes")
         body = {
             "hash": wire.to_base64(payment_hash),
             "value": str(value),
-            "description_hash": base64.b64encode(description_hash).decode(),
+            "description_hash": wire.standard_base64(description_hash),
             "expiry": str(expiry),
             "cltv_expiry": str(cltv_expiry),
         }
         reply = await self._http.post("/v2/invoices/hodl", json=body)
-        made = await self.invoice(payment_hash)
+        made = await self._lookup(payment_hash)
         if made is None:
-            raise self._refusal(reply)
-        if made.value != value:
-            raise Rejected(SERVICE, "the hash has an invoice over another amount", fault=Fault.COORDINATOR)
-        return made
+            raise self._without_effect(reply)
+        if made.value_msat != str(value * 1_000) or made.description_hash != body["description_hash"]:
+            raise Rejected(SERVICE, "the hash has an invoice over something else", fault=Fault.COORDINATOR)
+        if int(made.cltv_expiry) < cltv_expiry:
+            raise Rejected(SERVICE, "the hash has an invoice with a shorter hold", fault=Fault.COORDINATOR)
+        return _invoice(made, payment_hash)
 
     async def invoice(self, payment_hash: str) -> HoldInvoice | None:
         """See ports.lightning.Lightning."""
+        found = await self._lookup(payment_hash)
+        return None if found is None else _invoice(found, payment_hash)
+
+    async def _lookup(self, payment_hash: str) -> wire.InvoiceWire | None:
+        wanted = wire.standard_base64(wire.hash_bytes(payment_hash))
         reply = await self._http.get_with_retries(
             "/v2/invoices/lookup", params={"payment_hash": wire.to_base64(payment_hash)}
         )
-        if not reply.ok and self._error(reply).code == NOT_FOUND:
+        if refusals.is_unknown_invoice(reply):
             return None
         found = self._decode(reply, wire.InvoiceWire)
-        heights = [htlc.expiry_height for htlc in found.htlcs if htlc.state == "ACCEPTED" and htlc.expiry_height]
-        return HoldInvoice(
-            payment_hash=payment_hash,
-            payment_request=found.payment_request,
-            state=InvoiceState(found.state),
-            value=Sats(int(found.value)),
-            expires_at=UnixTime(int(found.creation_date) + int(found.expiry)),
-            expiry_height=Height(min(heights)) if heights else None,
-        )
+        if found.r_hash != wanted:
+            raise Unreachable(SERVICE, "the answer is of another invoice", fault=Fault.LIGHTNING)
+        return found
 
     async def invoice_updates(self, payment_hash: str) -> AsyncIterator[InvoiceState]:
-        """See ports.lightning.Lightning."""
+        """See ports.lightning.Lightning. Raises Unreachable when the node says nothing for a minute."""
         path = f"/v2/invoices/subscribe/{wire.to_base64(payment_hash)}"
-        async with self._http.stream_lines("GET", path) as lines:
-            async for line in lines:
-                item = msgspec.json.decode(line, type=wire.InvoiceLine)
-                if item.result is not None:
-                    yield InvoiceState(item.result.state)
+        try:
+            async with self._http.stream_lines("GET", path) as lines:
+                async for line in lines:
+                    state = self._line(line, wire.InvoiceWire).state
+                    yield state
+                    if state in _FINAL:
+                        return
+        except TransportError as error:
+            raise self._stream_error(error) from error
 
     async def settle(self, preimage: Secret) -> HoldInvoice:
         """See ports.lightning.Lightning."""
-        payment_hash = hashlib.sha256(preimage.reveal()).hexdigest()
-        body = {"preimage": base64.b64encode(preimage.reveal()).decode()}
-        return await self._end_invoice("/v2/invoices/settle", body, payment_hash, InvoiceState.SETTLED)
+        secret = preimage.reveal()
+        body = {"preimage": wire.standard_base64(secret)}
+        return await self._end_invoice("/v2/invoices/settle", body, hashlib.sha256(secret).hexdigest())
 
     async def cancel(self, payment_hash: str) -> HoldInvoice:
         """See ports.lightning.Lightning."""
         body = {"payment_hash": wire.to_base64(payment_hash)}
-        return await self._end_invoice("/v2/invoices/cancel", body, payment_hash, InvoiceState.CANCELED)
+        return await self._end_invoice("/v2/invoices/cancel", body, payment_hash)
 
-    async def _end_invoice(
-        self, path: str, body: dict[str, str], payment_hash: str, wanted: InvoiceState
-    ) -> HoldInvoice:
+    async def _end_invoice(self, path: str, body: dict[str, str], payment_hash: str) -> HoldInvoice:
         reply = await self._http.post(path, json=body)
         now = await self.invoice(payment_hash)
-        if now is None:
-            raise self._refusal(reply)
-        if now.state is not wanted and now.state in (InvoiceState.OPEN, InvoiceState.ACCEPTED):
-            raise Unreachable(SERVICE, f"the invoice is still {now.state.value}", fault=Fault.LIGHTNING)
+        if now is None or now.state not in _FINAL:
+            raise self._without_effect(reply)
         return now
 
     async def pay(self, payment_request: str, *, fee_limit: Sats, timeout: Seconds, cltv_limit: Blocks) -> Payment:
-        """See ports.lightning.Lightning."""
+        """See ports.lightning.Lightning.
+
+        Still in flight when the time is over, or when the connection broke after the node had taken the payment:
+        IN_FLIGHT. Raises InvalidInput for an invoice or for limits that LND would not read as limits.
+        """
+        wire.check_sum(fee_limit, "fee_limit", 0)
+        wire.check_sum(timeout, "timeout", 1)
+        wire.check_sum(cltv_limit, "cltv_limit", 1)
+        payment_hash = decode(payment_request).payment_hash
         body = {
             "payment_request": payment_request,
             "fee_limit_sat": str(fee_limit),
             "timeout_seconds": int(timeout),
             "cltv_limit": int(cltv_limit),
         }
+        seen: list[Payment] = []
         try:
-            async with self._http.stream_lines(
-                "POST", "/v2/router/send", json=body, idle=timeout + PAYMENT_MARGIN_SECONDS
-            ) as lines:
-                found = await _last_payment(lines)
-        except TransportError as error:
-            raise self._stream_refusal(error) from error
-        if found is None:
+            async with asyncio.timeout(timeout + PAYMENT_MARGIN_SECONDS):
+                await self._follow(body, payment_hash, seen)
+        except (TransportError, TimeoutError) as error:
+            if not seen:
+                raise self._stream_error(error) from error
+        if not seen:
             raise Unreachable(SERVICE, "the payment stream ended without a word", fault=Fault.LIGHTNING)
-        return _payment(found)
+        return seen[-1]
+
+    async def _follow(self, body: dict[str, str | int], payment_hash: bytes, seen: list[Payment]) -> None:
+        async with self._http.stream_lines(
+            "POST", "/v2/router/send", json=body, idle=float(body["timeout_seconds"]) + PAYMENT_MARGIN_SECONDS
+        ) as lines:
+            async for line in lines:
+                seen.append(payment_of(self._line(line, wire.PaymentWire), payment_hash, SERVICE))
+                if seen[-1].state in _ENDED:
+                    return
 
     async def payment(self, payment_hash: str) -> Payment:
         """See ports.lightning.Lightning."""
+        wanted = wire.hash_bytes(payment_hash)
         path = f"/v2/router/track/{wire.to_base64(payment_hash)}"
         try:
-            async with self._http.stream_lines("GET", path) as lines:
-                found = await _first_payment(lines)
-        except TransportError as error:
-            if error.refused is not None and self._error(error.refused).code == NOT_FOUND:
-                return Payment(payment_hash, PaymentState.NEVER_SENT)
-            raise
-        return _payment(found) if found is not None else Payment(payment_hash, PaymentState.UNKNOWN)
+            async with (
+                asyncio.timeout(TRACK_SECONDS),
+                self._http.stream_lines("GET", path, idle=TRACK_SECONDS) as lines,
+            ):
+                first = await anext(lines, None)
+        except (TransportError, TimeoutError) as error:
+            if isinstance(error, TransportError) and _is_unknown_payment(error):
+                listed = await self._listed(payment_hash)
+                never = Payment(wanted.hex(), PaymentState.NEVER_SENT)
+                return never if listed is None else payment_of(listed, wanted, SERVICE)
+            raise self._stream_error(error) from error
+        if first is None:
+            return Payment(wanted.hex(), PaymentState.UNKNOWN)
+        return payment_of(self._line(first, wire.PaymentWire), wanted, SERVICE)
 
     async def history_reaches(self, payment_hash: str) -> bool:
         """See ports.lightning.Lightning."""
-        reply = await self._http.get_with_retries(
-            "/v1/payments", params={"include_incomplete": "true", "max_payments": PAYMENT_PAGE, "reversed": "true"}
-        )
-        listed = self._decode(reply, wire.PaymentsWire).payments
-        return any(payment.payment_hash == payment_hash for payment in listed)
+        return await self._listed(payment_hash) is not None
+
+    async def _listed(self, payment_hash: str) -> wire.PaymentWire | None:
+        """The newest payment of this hash in the node's list, read from its end page by page."""
+        wanted, offset = wire.hash_bytes(payment_hash).hex(), 0
+        for _ in range(MAX_PAYMENT_PAGES):
+            params = {"include_incomplete": "true", "reversed": "true", "max_payments": PAYMENT_PAGE}
+            reply = await self._http.get_with_retries("/v1/payments", params={**params, "index_offset": offset})
+            page = self._decode(reply, wire.PaymentsWire)
+            for item in reversed(page.payments):
+                if item.payment_hash == wanted:
+                    return item
+            offset = int(page.first_index_offset)
+            if offset <= 1 or not page.payments:
+                return None
+        raise Unreachable(SERVICE, "the payment list has no end", fault=Fault.LIGHTNING)
 
     def _decode(self, reply: Reply, kind: type[T]) -> T:
         if not reply.ok:
-            raise self._refusal(reply)
+            raise refusals.refusal(reply)
         return reply.decode(kind)
 
-    def _stream_refusal(self, error: TransportError) -> Exception:
-        return error if error.refused is None else self._refusal(error.refused)
-
-    def _error(self, reply: Reply) -> wire.ErrorWire:
-        """The refusal in a body: bare from unary calls, wrapped in {"error": ...} from streams."""
+    def _line(self, line: bytes, kind: type[T]) -> T:
+        """The result of a stream's line. An error in an open stream leaves open what happened."""
         try:
-            wrapped = msgspec.json.decode(reply.body, type=wire.StreamLine)
-            return wrapped.error or msgspec.json.decode(reply.body, type=wire.ErrorWire)
-        except msgspec.DecodeError:
-            return wire.ErrorWire(code=2, message=f"status {reply.status}")
+            item = msgspec.json.decode(line, type=wire.Line[kind])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise TransportError(SERVICE, f"unexpected line: {error}", fault=Fault.LIGHTNING) from error
+        if item.result is None:
+            reason = item.error.message if item.error is not None else "an empty line"
+            raise TransportError(SERVICE, f"the stream broke off: {reason}", fault=Fault.LIGHTNING)
+        return item.result
 
-    def _refusal(self, reply: Reply) -> Exception:
-        if reply.is_later:
-            return reply.later()
-        error = self._error(reply)
-        if reply.status == 500 and any(word in error.message for word in ("macaroon", "permission denied")):
-            return Unsuitable(SERVICE, "the macaroon does not allow this call", fault=Fault.COORDINATOR)
-        if reply.status == 500 and any(word in error.message for word in ("wallet locked", "starting up")):
-            return Unreachable(SERVICE, error.message, fault=Fault.LIGHTNING)
-        return Rejected(
-            SERVICE, error.message or f"status {reply.status}", fault=Fault.LIGHTNING, remote_code=str(error.code)
-        )
+    def _stream_error(self, error: TransportError | TimeoutError) -> PortError:
+        if isinstance(error, TimeoutError):
+            return Unreachable(SERVICE, "no word in time", fault=Fault.LIGHTNING)
+        return error if error.refused is None else refusals.refusal(error.refused)
+
+    def _without_effect(self, reply: Reply) -> PortError:
+        """What to raise when a lookup does not show what a call was to do."""
+        if reply.ok:
+            return Unreachable(SERVICE, "accepted a call that shows no effect yet", fault=Fault.LIGHTNING)
+        return refusals.refusal(reply)
 
 
 def cancel_delta(version: str) -> Blocks:
-    """Blocks before an HTLC's expiry at which a node of this version cancels a hold by itself."""
+    """Blocks before an HTLC's expiry at which a node of this version cancels a hold by itself.
+
+    A version that cannot be read counts as new: that leaves fewer blocks, never more.
+    """
     numbers = version.split("-", 1)[0].split(".")
     try:
         known = (int(numbers[0]), int(numbers[1]))
@@ -224,35 +302,21 @@ def cancel_delta(version: str) -> Blocks:
     return CANCEL_DELTA_SINCE_0_21 if known >= (0, 21) else CANCEL_DELTA_BEFORE
 
 
-def _payment(item: wire.PaymentWire) -> Payment:
-    state = wire.PAYMENT_STATES.get(item.status, PaymentState.UNKNOWN)
-    return Payment(
-        payment_hash=item.payment_hash,
-        state=state,
-        preimage=item.payment_preimage if state is PaymentState.SUCCEEDED else None,
-        fee=Sats(int(item.fee_sat)),
-        failure=wire.FAILURES.get(item.failure_reason) if state is PaymentState.FAILED else None,
+def _is_unknown_payment(error: TransportError) -> bool:
+    return error.refused is not None and refusals.is_unknown_payment(error.refused)
+
+
+def _spendable(balance: str, constraints: wire.ConstraintsWire | None) -> int:
+    return max(0, int(balance) - (int(constraints.chan_reserve_sat) if constraints is not None else 0))
+
+
+def _invoice(found: wire.InvoiceWire, payment_hash: str) -> HoldInvoice:
+    heights = [htlc.expiry_height for htlc in found.htlcs or () if htlc.state == "ACCEPTED"]
+    return HoldInvoice(
+        payment_hash=payment_hash,
+        payment_request=found.payment_request,
+        state=found.state,
+        value=Sats(int(found.value_msat) // 1_000),
+        expires_at=UnixTime(int(found.creation_date) + int(found.expiry)),
+        expiry_height=Height(min(heights)) if heights else None,
     )
-
-
-async def _first_payment(lines: AsyncIterator[bytes]) -> wire.PaymentWire | None:
-    async for line in lines:
-        item = msgspec.json.decode(line, type=wire.StreamLine)
-        if item.error is not None:
-            raise Rejected(SERVICE, item.error.message, fault=Fault.LIGHTNING, remote_code=str(item.error.code))
-        if item.result is not None:
-            return item.result
-    return None
-
-
-async def _last_payment(lines: AsyncIterator[bytes]) -> wire.PaymentWire | None:
-    """The last word of a payment stream: SUCCEEDED or FAILED, or what was known when it broke off."""
-    last: wire.PaymentWire | None = None
-    async for line in lines:
-        item = msgspec.json.decode(line, type=wire.StreamLine)
-        if item.error is not None:
-            raise Rejected(SERVICE, item.error.message, fault=Fault.LIGHTNING, remote_code=str(item.error.code))
-        last = item.result or last
-        if last is not None and last.status in ("SUCCEEDED", "FAILED"):
-            return last
-    return last

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import base64
-import binascii
+from typing import Annotated, Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from coordinator.ports.lightning import FailureKind, PaymentState
+from coordinator.ports.lightning import FailureKind, InvoiceState, PaymentState
 from coordinator_core.errors import InvalidInput
+from coordinator_core.transaction import bytes_from_hex
+
+T = TypeVar("T")
+
+Int64 = Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
+"""A 64-bit integer as proto3 writes it. What we read is never negative."""
 
 
-class ChainWire(Struct, frozen=True):
+class ChainWire(Struct):
     """An entry of getinfo's `chains`."""
 
     network: str = ""
 
 
-class InfoWire(Struct, frozen=True):
+class InfoWire(Struct):
     """GET /v1/getinfo."""
 
     version: str = ""
@@ -27,73 +33,78 @@ class InfoWire(Struct, frozen=True):
     chains: list[ChainWire] = []
 
 
-class AmountWire(Struct, frozen=True):
-    """A sum in satoshi and millisatoshi."""
+class ConstraintsWire(Struct):
+    """What one side of a channel must keep."""
 
-    sat: str = "0"
-
-
-class BalanceWire(Struct, frozen=True):
-    """GET /v1/balance/channels."""
-
-    local_balance: AmountWire = AmountWire()
-    remote_balance: AmountWire = AmountWire()
+    chan_reserve_sat: Int64 = "0"
 
 
-class HtlcWire(Struct, frozen=True):
-    """One HTLC of an invoice."""
+class ChannelWire(Struct):
+    """One open channel. Balances leave out what HTLCs hold."""
 
-    state: str = ""
+    active: bool = False
+    local_balance: Int64 = "0"
+    remote_balance: Int64 = "0"
+    local_constraints: ConstraintsWire | None = None
+    remote_constraints: ConstraintsWire | None = None
+
+
+class ChannelsWire(Struct):
+    """GET /v1/channels."""
+
+    channels: list[ChannelWire] = []
+
+
+class HtlcWire(Struct):
+    """One HTLC of an invoice. ACCEPTED is the enum's zero value: what an absent member means."""
+
+    state: str = "ACCEPTED"
     expiry_height: int = 0
 
 
-class InvoiceWire(Struct, frozen=True):
+class InvoiceWire(Struct):
     """GET /v2/invoices/lookup and the single-invoice stream."""
 
     r_hash: str = ""
     payment_request: str = ""
-    state: str = "OPEN"
-    value: str = "0"
-    creation_date: str = "0"
-    expiry: str = "3600"
-    htlcs: list[HtlcWire] = []
+    description_hash: str = ""
+    state: InvoiceState = InvoiceState.OPEN
+    value_msat: Int64 = "0"
+    creation_date: Int64 = "0"
+    expiry: Int64 = "0"
+    cltv_expiry: Int64 = "0"
+    htlcs: list[HtlcWire] | None = None
 
 
-class PaymentWire(Struct, frozen=True):
-    """One payment of the router's streams and of the payment list."""
+class PaymentWire(Struct):
+    """One payment of the router's streams and of the payment list. Hash and preimage are hex here."""
 
     payment_hash: str = ""
     status: str = "UNKNOWN"
     payment_preimage: str = ""
-    fee_sat: str = "0"
+    fee_msat: Int64 = "0"
     failure_reason: str = "FAILURE_REASON_NONE"
 
 
-class ErrorWire(Struct, frozen=True):
+class PaymentsWire(Struct):
+    """GET /v1/payments: a page in ascending order."""
+
+    payments: list[PaymentWire] = []
+    first_index_offset: Int64 = "0"
+
+
+class ErrorWire(Struct):
     """The body of a refusal."""
 
     code: int = 2
     message: str = ""
 
 
-class StreamLine(Struct, frozen=True):
-    """One line of a payment stream."""
+class Line(Struct, Generic[T]):
+    """One line of a stream."""
 
-    result: PaymentWire | None = None
+    result: T | None = None
     error: ErrorWire | None = None
-
-
-class InvoiceLine(Struct, frozen=True):
-    """One line of an invoice stream."""
-
-    result: InvoiceWire | None = None
-    error: ErrorWire | None = None
-
-
-class PaymentsWire(Struct, frozen=True):
-    """GET /v1/payments."""
-
-    payments: list[PaymentWire] = []
 
 
 PAYMENT_STATES = {
@@ -108,25 +119,26 @@ FAILURES = {
     "FAILURE_REASON_NO_ROUTE": FailureKind.NO_ROUTE,
     "FAILURE_REASON_INSUFFICIENT_BALANCE": FailureKind.INSUFFICIENT_BALANCE,
     "FAILURE_REASON_INCORRECT_PAYMENT_DETAILS": FailureKind.PAYEE_REJECTS,
-    "FAILURE_REASON_ERROR": FailureKind.ERROR,
-    "FAILURE_REASON_CANCELED": FailureKind.ERROR,
 }
+"""Reasons that are not here are errors of the node: never final."""
+
+
+def hash_bytes(payment_hash: str) -> bytes:
+    """The 32 bytes of a payment hash in hex. Raises InvalidInput."""
+    return bytes_from_hex(payment_hash, 32, "payment_hash")
 
 
 def to_base64(payment_hash: str) -> str:
-    """Hex to URL-safe base64 with padding: the one form that LND takes in bodies, queries and paths alike."""
-    try:
-        raw = bytes.fromhex(payment_hash)
-    except ValueError:
-        raise InvalidInput("payment hash", "not hex", "64 hex digits") from None
-    if len(raw) != 32:
-        raise InvalidInput("payment hash", f"{len(raw)} bytes long", "32 bytes")
-    return base64.urlsafe_b64encode(raw).decode()
+    """URL-safe base64 with padding: the one form that LND takes in bodies, queries and paths alike."""
+    return base64.urlsafe_b64encode(hash_bytes(payment_hash)).decode()
 
 
-def to_hex(value: str) -> str:
-    """Base64, standard or URL-safe, to hex."""
-    try:
-        return base64.b64decode(value.replace("-", "+").replace("_", "/"), validate=True).hex()
-    except (binascii.Error, ValueError):
-        raise InvalidInput("base64", "not base64", "an answer of LND") from None
+def standard_base64(data: bytes) -> str:
+    """Base64 as LND writes bytes in bodies. Comparing in this form never has to decode what came in."""
+    return base64.b64encode(data).decode()
+
+
+def check_sum(value: int, field: str, least: int) -> None:
+    """A number that is sent must not turn into LND's "no limit" or "default". Raises InvalidInput."""
+    if value < least:
+        raise InvalidInput(field, f"{value} is too small", f"at least {least}")

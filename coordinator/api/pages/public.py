@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response, Router, get
-from litestar.di import Provide
-from litestar.params import Parameter
-from markupsafe import Markup
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, QueryParameter
 
 from coordinator.api.context import Api, lane_id
 from coordinator.api.pages.market import MarketBoard
@@ -18,7 +17,7 @@ from coordinator.views import page
 
 PAGE_SIZE = 25
 
-PageNumber = Annotated[int, Parameter(query="page", ge=1, le=1_000_000)]
+PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=1_000_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,32 +25,40 @@ class Live:
     """The part of a page that changes. `refresh` False: it never will again."""
 
     url: str
-    body: Markup
+    body: str
+    """Rendered HTML."""
     tag: str
     announcement: str
     refresh: bool
 
 
-def _live(url: str, body: Markup, announcement: str = "", *, refresh: bool = True) -> Live:
+def _live(url: str, body: str, announcement: str = "", *, refresh: bool = True) -> Live:
     return Live(url, body, entity_tag(f"{refresh}{body}"), announcement, refresh)
 
 
 @get("/")
-async def competitions(api: Api, request: Request[Any, Any, Any], number: PageNumber = 1) -> Response[str]:
+async def competitions(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], number: PageNumber = 1
+) -> Response[str]:
     """All competitions, newest first."""
     live = await _list(api, request, number)
     return html(render(request, "pages/competitions.html", live=live))
 
 
 @get("/live")
-async def competitions_live(api: Api, request: Request[Any, Any, Any], number: PageNumber = 1) -> Response[str]:
+async def competitions_live(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], number: PageNumber = 1
+) -> Response[str]:
     """The list itself, when it differs from what the browser has."""
     return _fragment(request, await _list(api, request, number))
 
 
 @get("/competitions/{competition:uuid}")
 async def competition(
-    api: Api, board: MarketBoard, request: Request[Any, Any, Any], competition: UUID
+    api: NamedDependency[Api],
+    board: NamedDependency[MarketBoard],
+    request: Request[Any, Any, Any],
+    competition: FromPath[UUID],
 ) -> Response[str]:
     """One competition."""
     shown, live = await _competition(api, board, request, competition)
@@ -60,7 +67,10 @@ async def competition(
 
 @get("/competitions/{competition:uuid}/live")
 async def competition_live(
-    api: Api, board: MarketBoard, request: Request[Any, Any, Any], competition: UUID
+    api: NamedDependency[Api],
+    board: NamedDependency[MarketBoard],
+    request: Request[Any, Any, Any],
+    competition: FromPath[UUID],
 ) -> Response[str]:
     """What changes of a competition, when it differs from what the browser has."""
     _, live = await _competition(api, board, request, competition)

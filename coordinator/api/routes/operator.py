@@ -90,4 +90,11 @@ async def wallet_balance(api: Api, request: Request[Any, Any, Any]) -> dict[str,
     }
 
 
-handlers = [create, cancel_competition, books, transition_log, deposit_address, wallet_balance]
+@get("/operator/identity")
+async def identity(api: Api, request: Request[Any, Any, Any]) -> dict[str, str]:
+    """The coordinator's public Nostr key: what an oracle puts on its list."""
+    require_operator(request, api.operator_token)
+    return {"nostr_public_key": api.receipt_key.x_only.hex()}
+
+
+handlers = [identity, create, cancel_competition, books, transition_log, deposit_address, wallet_balance]

@@ -7,7 +7,7 @@ chain's miners and Lightning's router took.
 from __future__ import annotations
 
 from coordinator.cli.demo.story import Story
-from coordinator_core.transaction import Transaction
+from coordinator_core.transaction import PAY_TO_ANCHOR, Transaction
 
 MSAT = 1_000
 
@@ -20,7 +20,9 @@ async def balance_rows(story: Story) -> dict[str, int]:
     for alias, balance in ledger["nodes_msat"].items():
         rows[_account(alias)] = balance
     rows["held in Lightning"] = ledger["held_msat"]
-    rows["contracts"] = await contract_value(story) * MSAT
+    contracts, anchors = await unspent_value(story)
+    rows["contracts"] = contracts * MSAT
+    rows["anchors left on chain"] = anchors * MSAT
     rows["claimed by winners on chain"] = story.claimed_onchain * MSAT
     rows["chain fees"] = await chain_fees(story) * MSAT
     return rows
@@ -31,18 +33,20 @@ def _account(alias: str) -> str:
     return names.get(alias, alias.rsplit("-", 1)[0].replace("-", " "))
 
 
-async def contract_value(story: Story) -> int:
-    """What stands in outputs of the contract that nobody has spent yet."""
+async def unspent_value(story: Story) -> tuple[int, int]:
+    """What stands in outputs of the contract, and in its anchors, that nobody has spent yet."""
     if not story.competition:
-        return 0
-    total = 0
+        return 0, 0
+    contracts = anchors = 0
     for item in (await story.world.competition(story.competition))["transactions"]:
         raw = Transaction.from_hex(await story.world.rpc("getrawtransaction", item["txid"], False))
         for vout, output in enumerate(raw.outputs):
             unspent = await story.world.rpc("gettxout", item["txid"], vout, True)
-            if unspent is not None and await story.is_contract_output(item["role"], vout):
-                total += output.value
-    return total
+            if unspent is not None and output.script_pubkey == PAY_TO_ANCHOR:
+                anchors += output.value
+            elif unspent is not None and await story.is_contract_output(item["role"], vout):
+                contracts += output.value
+    return contracts, anchors
 
 
 async def chain_fees(story: Story) -> int:

@@ -123,10 +123,12 @@ class Story:
         """Run the players' work and tell of every state meanwhile."""
         tasks = [asyncio.create_task(one) for one in work]
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS * 3):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while not all(task.done() for task in tasks):
                     await self.look()
                     await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            raise WorldError("players", f"were not done while the competition was {self._seen}") from None
         finally:
             for task in tasks:
                 task.cancel()

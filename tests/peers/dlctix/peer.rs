@@ -202,7 +202,7 @@ fn bench(request: &Request, nonces_file: &str) -> Fallible<Value> {
     let session = SigningSession::<NonceSharingRound>::new(dlc, &mut rng, key)?;
     let session = session.aggregate_nonces_and_compute_partial_signatures(nonces)?;
     let sign = start.elapsed();
-    let peak = peak_kib();
+    let peak = peak_mib();
 
     let session = session.into_inner();
     let start = Instant::now();
@@ -213,15 +213,15 @@ fn bench(request: &Request, nonces_file: &str) -> Fallible<Value> {
         "build_ms": milliseconds(build),
         "sign_ms": milliseconds(sign),
         "verify_ms": milliseconds(verify),
-        "peak_kib": peak,
+        "peak_mib": peak,
     }))
 }
 
 /// The most memory this process ever held; null where the system does not tell.
-fn peak_kib() -> Option<u64> {
+fn peak_mib() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse().ok()
+    Some(line.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
 }
 
 fn milliseconds(duration: Duration) -> f64 {

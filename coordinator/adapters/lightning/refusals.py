@@ -1,0 +1,74 @@
+"""LND's refusals as errors of the port.
+
+Error texts are no contract. They decide nothing about money here: only whether an operator has to act, and whether
+the node is still starting. What an invoice or payment is, a lookup tells.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from coordinator.adapters.http import Reply
+from coordinator.adapters.lightning.wire import ErrorWire, Line
+from coordinator.ports.faults import PortError, Rejected, Unreachable, Unsuitable
+from coordinator_core.errors import Fault
+
+NOT_FOUND = 5
+UNIMPLEMENTED = 12
+NO_ROUTE_TEXT = "Not Found"
+"""What the HTTP gateway says of a path it does not serve, with the code of an unknown invoice or payment."""
+_STARTING = ("waiting to start", "wallet locked", "starting up", "process of starting")
+_NOT_ALLOWED = ("macaroon", "permission denied", "verification failed", "encoding/hex")
+
+
+def error_of(reply: Reply) -> ErrorWire:
+    """The refusal in a body: bare from plain calls, wrapped in {"error": ...} from streams."""
+    return wrapped_error(reply) or _bare_error(reply)
+
+
+def wrapped_error(reply: Reply) -> ErrorWire | None:
+    """The refusal that a stream's own handler wrote; None for anything that never reached it."""
+    try:
+        return msgspec.json.decode(reply.body, type=Line[Any]).error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _bare_error(reply: Reply) -> ErrorWire:
+    try:
+        return msgspec.json.decode(reply.body, type=ErrorWire)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ErrorWire(message=f"status {reply.status} without a reason")
+
+
+def is_unknown_invoice(reply: Reply) -> bool:
+    """True when a lookup says that there is no such invoice. A path that is not served has the same code."""
+    error = error_of(reply)
+    return reply.status == 404 and error.code == NOT_FOUND and error.message != NO_ROUTE_TEXT
+
+
+def is_unknown_payment(reply: Reply) -> bool:
+    """True when the router itself says that a payment was never started.
+
+    A hash that broke the path is refused with 404 and code 5 as well, but without the wrapper of a stream. Taking
+    one for the other would pay twice.
+    """
+    error = wrapped_error(reply)
+    return reply.status == 404 and error is not None and error.code == NOT_FOUND
+
+
+def refusal(reply: Reply) -> PortError:
+    """The error of an answer that is not 2xx."""
+    if reply.is_later:
+        return reply.later()
+    error = error_of(reply)
+    if error.code == UNIMPLEMENTED or (reply.status == 404 and error.message == NO_ROUTE_TEXT):
+        return Unsuitable(reply.service, "the node does not serve this call", fault=Fault.COORDINATOR)
+    if any(words in error.message for words in _STARTING):
+        return Unreachable(reply.service, error.message, fault=Fault.LIGHTNING)
+    if any(words in error.message for words in _NOT_ALLOWED):
+        return Unsuitable(reply.service, "the macaroon does not allow this call", fault=Fault.COORDINATOR)
+    reason = error.message or f"status {reply.status}"
+    return Rejected(reply.service, reason, fault=Fault.LIGHTNING, remote_code=str(error.code))

@@ -1,0 +1,233 @@
+"""The application over a real database in a temporary directory; facts are written as the engine would write them."""
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from litestar import Litestar
+
+from coordinator.adapters.store.sqlite import SqliteStore
+from coordinator.api.application import create_application
+from coordinator.api.assets import Assets
+from coordinator.api.context import Api
+from coordinator.domain.competitions.states import Competition, CollectingEntries
+from coordinator.domain.facts import (
+    Drafted,
+    Entry,
+    Fact,
+    HoldState,
+    Invoice,
+    Published,
+    Seal,
+    SessionOpen,
+    Ticket,
+)
+from coordinator.engine import codec
+from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.engine import Engine
+from coordinator.engine.executors.services import Services
+from coordinator.ports.bitcoin import Block, Network
+from coordinator.ports.faults import Unreachable
+from coordinator.ports.store import BlockHeader, Hit, Watch
+from coordinator_core.competition.documents import convert_strict
+from coordinator_core.competition.terms import Terms
+from coordinator_core.errors import Fault
+from coordinator_core.secp256k1 import SecretKey
+from coordinator_core.secret import Secret
+from coordinator_core.units import FeeRate, Height, Sats, UnixTime
+
+VECTOR = json.loads((Path(__file__).parents[2] / "vectors" / "terms.json").read_text())
+NOW = UnixTime(VECTOR["created"]["time"])
+TIP = VECTOR["created"]["height"]
+ENTRY_IDS = tuple(f"01926f3b-0000-7000-8000-00000000000{n}" for n in range(1, 5))
+PLAYERS = tuple(SecretKey.from_bytes(bytes([n]) * 32).x_only.hex() for n in range(1, 5))
+FUNDING, OUTCOME, SPLIT = "f1" * 32, "0c" * 32, "5b" * 32
+LANE = "01926f3a-0000-7000-8000-0000000000{:02d}"
+
+
+class FixedClock:
+    def now(self) -> UnixTime:
+        return NOW
+
+
+class Node:
+    """The two questions about fees that pages ask; `rate` None: it is away."""
+
+    def __init__(self) -> None:
+        self.rate: FeeRate | None = FeeRate(1_000)
+        self.asked = 0
+
+    async def fee_rate(self, blocks: int) -> FeeRate | None:
+        self.asked += 1
+        if self.rate is None:
+            raise Unreachable("node", "is away", fault=Fault.NODE)
+        return self.rate
+
+    async def relay_floor(self) -> FeeRate:
+        return FeeRate(25)
+
+
+def entry_facts(count: int, hold: HoldState, *, sealed: bool = False) -> list[Fact]:
+    """Tickets, signed entries and invoices of the first players, with picks opened when `sealed`."""
+    facts: list[Fact] = []
+    for n in range(count):
+        entry_id, ticket_hash = ENTRY_IDS[n], f"{n + 1:02x}" * 32
+        common: dict[str, Any] = {"entry_id": entry_id, "generation": 1, "ticket_hash": ticket_hash}
+        facts += [
+            Ticket(
+                **common,
+                player=PLAYERS[n],
+                entry_fee=Sats(50_000),
+                coordinator_fee=Sats(1_500),
+                network_fee=Sats(900 + n),
+                reserved_at=NOW,
+                receipt="{}",
+            ),
+            Entry(
+                **common,
+                entry_keys=("02" * 33,) * 8,
+                payout_hash="aa" * 32,
+                slot_key="02" * 33,
+                commitment="bb" * 32,
+                signed_event="{}",
+            ),
+            Invoice(
+                entry_id=entry_id,
+                generation=1,
+                payment_hash=ticket_hash,
+                payment_request="lnbcrt1",
+                value=Sats(52_400 + n),
+                state=hold,
+                expires_at=UnixTime(NOW + 600),
+                accepted_at=UnixTime(NOW + n),
+            ),
+        ]
+        if sealed:
+            picks = [{"target": "KORD", "metric": "temp_high", "choice": "over"}]
+            facts.append(
+                Seal(
+                    attempt=1,
+                    entry_id=entry_id,
+                    registration="{}",
+                    ciphertext="00",
+                    public_key="02" * 33,
+                    auth_public_key="02" * 33,
+                    salt="00" * 32,
+                    picks=msgspec.json.encode(picks).decode(),
+                    at=NOW,
+                )
+            )
+    return facts
+
+
+def session(count: int, attempt: int = 1) -> SessionOpen:
+    return SessionOpen(
+        attempt=attempt,
+        session_id="s",
+        user_id="u",
+        manifest="{}",
+        recipients="{}",
+        epochs=(),
+        registration="{}",
+        opened_at=NOW,
+        roster=ENTRY_IDS[:count],
+    )
+
+
+@dataclass
+class House:
+    """The application, its database and a browser."""
+
+    store: SqliteStore
+    application: Litestar
+    browser: httpx.AsyncClient
+    node: Node
+    terms: Terms
+    count: int = field(default=0)
+
+    async def competition(self, state: Competition, facts: Sequence[Fact] = (), title: str | None = None) -> str:
+        """Write a competition with published terms; its id."""
+        document = json.loads(self.terms.to_bytes())
+        document["title"] = title or document["title"]
+        published = convert_strict(document, Terms, "terms")
+        text = published.to_bytes().decode()
+        return await self.bare(state, [Published(terms=text, terms_hash=published.hash.hex()), *facts])
+
+    async def bare(self, state: Competition, facts: Sequence[Fact] = ()) -> str:
+        """Write a competition with exactly these facts and its draft."""
+        self.count += 1
+        lane = LANE.format(self.count)
+        drafted = Drafted(draft="{}", event_ids=("",) * 9, closes_at=self.terms.schedule.entries_close)
+        async with self.store.write() as tx:
+            await tx.create_lane(lane, codec.encode_state(state), codec.tag(state), NOW)
+            await tx.put_facts(lane, [drafted, *facts], "test", NOW)
+        return lane
+
+    async def add_facts(self, lane: str, *facts: Fact) -> None:
+        async with self.store.write() as tx:
+            await tx.put_facts(lane, facts, "test", NOW)
+
+    async def confirm(self, lane: str, txid: str, spends: str | None = None) -> None:
+        """A transaction of a competition, and the outpoint it spends, in the tip."""
+        watches = [Watch("t", txid)] + ([Watch("o", spends)] if spends else [])
+        header = BlockHeader(Height(TIP), "b0" * 32, NOW, NOW)
+        async with self.store.write() as tx:
+            await tx.set_watches(lane, watches)
+            await tx.add_hits(header, [Hit(lane, watch, txid) for watch in watches])
+
+    async def page(self, lane: str) -> str:
+        """The page of a competition, as a browser gets it."""
+        answer = await self.browser.get(f"/competitions/{lane}")
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+
+@pytest.fixture
+def terms() -> Terms:
+    return convert_strict(VECTOR["terms"], Terms, "terms")
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    """A built frontend."""
+    directory = tmp_path / "static"
+    directory.mkdir()
+    names = {"pages.js": "pages-AAAAAAAA.js", "site.css": "site-BBBBBBBB.css", "icon.svg": "icon-CCCCCCCC.svg"}
+    (directory / "manifest.json").write_text(json.dumps(names))
+    for name in names.values():
+        (directory / name).write_text("/* built */")
+    return directory
+
+
+@pytest.fixture
+async def house(tmp_path: Path, terms: Terms, built: Path) -> AsyncGenerator[House]:
+    store = await SqliteStore.open(tmp_path / "coordinator.db")
+    async with store.write() as tx:
+        await tx.add_block(Block(Height(TIP), "b0" * 32, "af" * 32, NOW, NOW, ()))
+    node, absent = Node(), object()
+    others: Any = dict.fromkeys(("secrets", "wallet", "lightning", "oracle", "keymeld"), absent)
+    chain: Any = node
+    clock = Clockwork(wall_clock=FixedClock(), store=store, chain_time=True)
+    engine = Engine(Services(store=store, clock=clock, chain=chain, **others), poll_seconds=1.0)
+    api = Api(
+        engine=engine, origin="http://test", operator_token=Secret(b"operator"), network=Network.REGTEST
+    )
+    application = create_application(api, assets=Assets(built))
+    # Without the lifespan: the engine's loops stay still, so a page shows exactly the facts of its test.
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+    headers = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as browser:
+        yield House(store, application, browser, node, terms)
+    await store.close()
+
+
+@pytest.fixture
+async def open_competition(house: House, terms: Terms) -> str:
+    return await house.competition(
+        CollectingEntries(terms_hash=terms.hash.hex()), entry_facts(2, HoldState.ACCEPTED)
+    )
