@@ -55,8 +55,7 @@ async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -
 
     Raises InvalidInput or a PortError with one sentence for the operator.
     """
-    data = Path(settings.data_dir)
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    data = _data_directory(settings)
     store = await SqliteStore.open(data / DATABASE)
     stack.push_async_callback(store.close)
     keys = SealedSecrets(store, load_or_create_seed(data / SEED, passphrase))
@@ -99,6 +98,13 @@ async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -
         esplora_url=settings.bitcoin.esplora_url or "",
     )
     return Coordinator(create_application(api), wallet)
+
+
+def _data_directory(settings: Settings) -> Path:
+    """Where everything is kept; only the operator's account may look into it."""
+    data = Path(settings.data_dir)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return data
 
 
 def _rpc(settings: Settings) -> CoreRpc:

@@ -140,7 +140,7 @@ class PlanningChecked(Fact, frozen=True, kw_only=True, tag="planning_checked"):
 
 
 class HoldsRead(AttemptFact, frozen=True, kw_only=True, tag="holds_read"):
-    """Every hold of the roster was read again just before an irrevocable step. Attempt 0 is the start of the closing."""
+    """Every hold of the roster was read again before an irrevocable step. Attempt 0 is the start of the closing."""
 
     repeatable: ClassVar[bool] = True
     at_height: Height
@@ -331,10 +331,12 @@ class ContractSigned(AttemptFact, frozen=True, kw_only=True, tag="contract_signe
     """Every signature of the contract verifies; the blob holds the signed contract."""
 
     blob: str
+    expiry_txid: str
+    """The expiry transaction: any player may send it, so a spend of the funding output is compared with it."""
 
 
 class AttemptFault(AttemptFact, frozen=True, kw_only=True, tag="attempt_fault"):
-    """keymeld failed this attempt for good: lost state, a new epoch, no spare session left. Nobody is dropped for it."""
+    """keymeld failed this attempt for good: lost state, new epoch, no spare session left. Nobody is dropped for it."""
 
     reason: str
 
@@ -346,8 +348,23 @@ class KickOffHeld(AttemptFact, frozen=True, kw_only=True, tag="kick_off_held"):
     reason: str
 
 
+class CoinsReleased(AttemptFact, frozen=True, kw_only=True, tag="coins_released"):
+    """The coins an ended attempt had reserved are free again, or stay reserved because its funding was signed."""
+
+
+class Built(AttemptFact, frozen=True, kw_only=True, tag="built"):
+    """The transaction of a role is pinned; it leaves only after this is written, so what confirms is known as ours."""
+
+    role: str
+    txid: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.role}/{self.attempt}"
+
+
 class Sent(Fact, frozen=True, kw_only=True, tag="sent"):
-    """A transaction of a role was handed to the node and seen there. Roles: funding, outcome, expiry, split, close, sweep:..."""
+    """The node has a transaction of this role: funding, outcome, expiry, split, close, reclaim, sweep:..."""
 
     role: str
     txid: str
@@ -412,7 +429,7 @@ class Payout(Fact, frozen=True, kw_only=True, tag="payout"):
 
 
 class PreimageHeld(Fact, frozen=True, kw_only=True, tag="preimage_held"):
-    """The payout preimage of an entry is in the secret store (by an atomic payment, or handed over before a plain one)."""
+    """The payout preimage of an entry is in the secret store: by an atomic payment, or handed over first."""
 
     entry_id: str
 
@@ -476,6 +493,8 @@ AnyFact = (
     | ContractSigned
     | AttemptFault
     | KickOffHeld
+    | CoinsReleased
+    | Built
     | Sent
     | BroadcastConflict
     | Attested

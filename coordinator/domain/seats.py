@@ -1,4 +1,4 @@
-"""Seats: a seat is taken when the invoice is ACCEPTED; earlier acceptances come first, surplus ones are canceled at once."""
+"""Seats: taken when the invoice is ACCEPTED; earlier acceptances come first, surplus ones are canceled at once."""
 
 from __future__ import annotations
 
@@ -44,6 +44,17 @@ def blocks_left(lane: Lane, invoice: Invoice) -> Blocks:
     if invoice.state is not HoldState.ACCEPTED or invoice.expiry_height is None:
         return Blocks(0)
     return Blocks(invoice.expiry_height - lane.world.tip - lane.world.cancel_delta)
+
+
+def short_holds(lane: Lane, roster: tuple[str, ...]) -> frozenset[str]:
+    """Players of a roster whose hold, as last seen, is gone or too short for the funding to leave now."""
+    short: set[str] = set()
+    for entry_id in roster:
+        ticket = lane.facts.get(Ticket, entry_id)
+        invoice = None if ticket is None else lane.invoice_of(ticket)
+        if invoice is None or blocks_left(lane, invoice) < blocks_needed(lane):
+            short.add(entry_id)
+    return frozenset(short)
 
 
 def blocks_needed(lane: Lane) -> Blocks:

@@ -40,12 +40,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True, dict=True, tag_field="sta
     def __deepcopy__(self, memo: object) -> NoReturn:
         raise StateConsumed(f"{type(self).__name__} cannot be copied")
 
+    def __replace__(self, **changes: object) -> NoReturn:
+        raise StateConsumed(f"{type(self).__name__} cannot be replaced: call a transition")
+
     def __reduce__(self) -> NoReturn:
         raise StateConsumed(f"{type(self).__name__} cannot be pickled")
 
 
 class Step(Generic[N_co]):
-    """What a transition returns: the next state and why. Duties follow from the state and the facts (`duties.wanted`)."""
+    """What a transition returns: the next state and why. Duties follow from state and facts (`wanted`)."""
 
     __slots__ = ("reason", "state")
 

@@ -1,4 +1,4 @@
-"""Apply: load a lane, run `advance` to its fixpoint, write state, log, duties, timers and watches in one transaction."""
+"""Apply: run `advance` on a lane to its fixpoint; write state, log, duties, timers and watches in one transaction."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A headless player: own keys, every check a browser does, over HTTP. Trusts the coordinator with nothing it can check."""
+"""A headless player over HTTP: own keys, every check a browser does. It believes nothing that it can check."""

@@ -1,4 +1,4 @@
-"""What the player checks before each step that binds it. Everything here is pure: a refusal is the coordinator's fault."""
+"""What the player checks before each step that binds it. All of it is pure; a refusal is the coordinator's fault."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class Chain(Protocol):
         ...
 
     async def transaction_status(self, txid: str) -> TransactionStatus:
-        """Where a transaction is. Works for transactions that pay or spend what the node indexes (all, on a full index)."""
+        """Where a transaction is, if it pays or spends what the node indexes (with a full index: always)."""
         ...
 
     async def raw_transaction(self, txid: str) -> bytes | None:
@@ -182,7 +182,7 @@ class Output(Struct, frozen=True):
 
 
 class FundingPlan(Struct, frozen=True):
-    """A funding transaction with its coins chosen and reserved, not yet signed. Its txid is final: all inputs are segwit."""
+    """A funding transaction, coins chosen and reserved, not yet signed. Its txid is final: all inputs are segwit."""
 
     unsigned: bytes
     txid: str
@@ -213,7 +213,7 @@ class Wallet(Protocol):
         *,
         must_spend_one_of: Sequence[Sequence[Outpoint]] = (),
     ) -> FundingPlan:
-        """Choose and reserve coins for one output and a change output of at least 20,000 sat (money rule of chain fees).
+        """Choose and reserve coins for one output and a change output of at least 20,000 sat, kept for its bump.
 
         The same lane and purpose get the same plan back. `must_spend_one_of`: for each group at least one of its
         outpoints is spent, so that two contracts with the same tickets can never both confirm.

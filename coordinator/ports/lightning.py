@@ -99,8 +99,8 @@ class Lightning(Protocol):
     async def add_hold_invoice(
         self, payment_hash: str, value: Sats, *, description_hash: bytes, expiry: Seconds, cltv_expiry: Blocks
     ) -> HoldInvoice:
-        """Make a hold invoice. A hash is never reused: one that exists already is looked up and returned if it is equal,
-        else faults.Rejected."""
+        """Make a hold invoice. A hash is never reused: an equal invoice that exists is returned, another one makes
+        faults.Rejected."""
         ...
 
     async def invoice(self, payment_hash: str) -> HoldInvoice | None:
@@ -112,7 +112,7 @@ class Lightning(Protocol):
         ...
 
     async def settle(self, preimage: Secret) -> HoldInvoice:
-        """Settle a held invoice; the returned lookup says what it is now (SETTLED, or CANCELED when it was too late)."""
+        """Settle a held invoice; the lookup says what it is now: SETTLED, or CANCELED when it was too late."""
         ...
 
     async def cancel(self, payment_hash: str) -> HoldInvoice:
@@ -122,7 +122,7 @@ class Lightning(Protocol):
     async def pay(
         self, payment_request: str, *, fee_limit: Sats, timeout: Seconds, cltv_limit: Blocks
     ) -> Payment:
-        """Start a payment and wait at most `timeout` for its end. The caller reconciles with payment() before any repetition."""
+        """Start a payment and wait at most `timeout` for its end. Callers reconcile with payment() before repeating."""
         ...
 
     async def payment(self, payment_hash: str) -> Payment:
@@ -130,5 +130,5 @@ class Lightning(Protocol):
         ...
 
     async def history_reaches(self, payment_hash: str) -> bool:
-        """True when the payment list still holds this earlier payment, so that "not found" of a newer one means never sent."""
+        """True when the payment list still holds this earlier payment: "not found" of a newer one means never sent."""
         ...

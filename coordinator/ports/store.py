@@ -140,7 +140,7 @@ class Transaction(Protocol):
         ...
 
     async def want_duties(self, lane: str, wanted: Mapping[str, tuple[str, str, bytes]], now: float) -> None:
-        """Open what is wanted and new (id → channel, kind, args); what is open and no longer wanted becomes obsolete."""
+        """Open what is wanted and new (id → channel, kind, args); what is open and not wanted becomes obsolete."""
         ...
 
     async def set_wake(self, lane: str, wake: Wake) -> None:

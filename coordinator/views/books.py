@@ -1,7 +1,7 @@
 """Books of one competition: double entry derived from facts, never edited (money section 8).
 
-Every row is (account, satoshi); money in is positive. The sum over all rows of a finished competition is zero: what came
-in from tickets left as prizes, debts, fees to the chain, or is the coordinator's margin.
+Every row is (account, satoshi); money in is positive. The sum over all rows of a finished competition is zero: what
+came in from tickets left as prizes, debts, fees to the chain, or is the coordinator's margin.
 """
 
 from __future__ import annotations

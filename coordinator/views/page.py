@@ -155,7 +155,7 @@ def summary(state: Competition, lane: Lane) -> Summary:
 def _players(count: int, terms: Terms | None) -> str:
     if terms is None:
         return str(count)
-    return f"{count} of {terms.entries.maximum} (at least {terms.entries.minimum})"
+    return f"{count} of {terms.entries.maximum}, at least {terms.entries.minimum}"
 
 
 def detail(state: Competition, lane: Lane, market: FeeMarket | None) -> Detail:

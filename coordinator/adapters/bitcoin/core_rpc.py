@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Any
+from typing import Final
 
+from coordinator.adapters.bitcoin import wire
 from coordinator.adapters.bitcoin.rpc import SERVICE, CoreRpc, RpcError
+from coordinator.adapters.bitcoin.verdicts import (
+    VERDICT_CODES,
+    missing_parents,
+    package_verdict,
+    read_package,
+    settle_missing,
+    verdict_of,
+)
 from coordinator.ports.bitcoin import (
     Block,
     BlockTransaction,
@@ -20,37 +29,30 @@ from coordinator.ports.bitcoin import (
     Tip,
     TransactionStatus,
 )
-from coordinator.ports.faults import Unsuitable
+from coordinator.ports.faults import Unreachable, Unsuitable
 from coordinator_core.errors import Fault
-from coordinator_core.units import Confirmations, FeeRate, Height, Sats, UnixTime
+from coordinator_core.units import Confirmations, FeeRate, Height, UnixTime
 
-NOT_FOUND = -5
-OUT_OF_RANGE = -8
-ALREADY_IN_CHAIN = -27
-SPEND_SEARCH_BLOCKS = 2_016
-"""How far back a spend is searched for when no index has it: two weeks."""
-
-_VERDICTS = (
-    ("txn-already-known", BroadcastVerdict.ALREADY_KNOWN),
-    ("txn-already-in-mempool", BroadcastVerdict.ALREADY_KNOWN),
-    ("already in utxo set", BroadcastVerdict.ALREADY_KNOWN),
-    ("already in block chain", BroadcastVerdict.ALREADY_KNOWN),
-    ("min relay fee not met", BroadcastVerdict.FEE_TOO_LOW),
-    ("mempool min fee not met", BroadcastVerdict.FEE_TOO_LOW),
-    ("insufficient fee", BroadcastVerdict.CONFLICT),
-    ("txn-mempool-conflict", BroadcastVerdict.CONFLICT),
-    ("non-final", BroadcastVerdict.NOT_FINAL),
-    ("non-bip68-final", BroadcastVerdict.NOT_FINAL),
-    ("missingorspent", BroadcastVerdict.MISSING_INPUTS),
-    ("missing-inputs", BroadcastVerdict.MISSING_INPUTS),
-)
+NOT_FOUND: Final = -5
+INVALID_PARAMETER: Final = -8
+"""Of getblockhash: out of range. Of scantxoutset: another scan is running."""
+SPEND_SEARCH_BLOCKS: Final = 2_016
+"""How far back a spend is searched for: two weeks."""
+SCAN_SECONDS: Final = 600.0
+SCAN_PAUSE_SECONDS: Final = 5.0
+COINBASE_MATURITY: Final = 100
+TIP_MOVES: Final = 5
+_OP_RETURN: Final = b"\x6a"
 
 
 class CoreNode:
     """See ports.bitcoin.Chain."""
 
-    def __init__(self, rpc: CoreRpc) -> None:
+    def __init__(self, rpc: CoreRpc, *, spend_search_blocks: int = SPEND_SEARCH_BLOCKS) -> None:
         self._rpc = rpc
+        self._spend_search_blocks = spend_search_blocks
+        # Core scans its UTXO set for one caller at a time and refuses the next.
+        self._scan = asyncio.Lock()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -58,7 +60,7 @@ class CoreNode:
 
     async def network(self) -> Network:
         """See ports.bitcoin.Chain. Raises Unsuitable for a chain we do not know."""
-        name = (await self._rpc.call("getblockchaininfo"))["chain"]
+        name = (await self._chain_info()).chain
         try:
             return Network(name)
         except ValueError:
@@ -66,156 +68,196 @@ class CoreNode:
 
     async def tip(self) -> Tip:
         """See ports.bitcoin.Chain."""
-        info = await self._rpc.call("getblockchaininfo")
-        header = await self._rpc.call("getblockheader", info["bestblockhash"])
-        return Tip(
-            height=Height(header["height"]),
-            block_hash=header["hash"],
-            time=UnixTime(header["time"]),
-            median_time_past=UnixTime(header["mediantime"]),
-        )
+        info = await self._chain_info()
+        return Tip(Height(info.blocks), info.bestblockhash, UnixTime(info.time), UnixTime(info.mediantime))
+
+    async def _chain_info(self) -> wire.ChainInfo:
+        return await self._rpc.call("getblockchaininfo", kind=wire.ChainInfo)
 
     async def block_at(self, height: Height) -> Block | None:
         """See ports.bitcoin.Chain."""
-        try:
-            block_hash = await self._rpc.call("getblockhash", int(height))
-        except RpcError as error:
-            if error.number == OUT_OF_RANGE:
-                return None
-            raise
-        return _block(await self._rpc.call("getblock", block_hash, 2))
+        for _ in range(TIP_MOVES):
+            try:
+                block_hash = await self._rpc.call("getblockhash", int(height), kind=str)
+            except RpcError as error:
+                if error.number == INVALID_PARAMETER:
+                    return None
+                raise
+            found = await self._rpc.call("getblock", block_hash, 2, kind=wire.CoreBlock)
+            # Between the two calls the block may have left the best chain.
+            if found.confirmations > 0:
+                return _block(found)
+        raise wire.unusable(SERVICE, "the chain does not stand still")
 
     async def transaction_status(self, txid: str) -> TransactionStatus:
         """See ports.bitcoin.Chain."""
         found = await self._lookup(txid)
         if found is None:
             return TransactionStatus(Place.UNKNOWN)
-        if not found.get("blockhash"):
+        if found.blockhash is None:
             return TransactionStatus(Place.MEMPOOL)
-        header = await self._rpc.call("getblockheader", found["blockhash"])
-        if header["confirmations"] < 0:
+        # The index also knows blocks that left the best chain: confirmations tell, not the block hash.
+        header = await self._rpc.call("getblockheader", found.blockhash, kind=wire.CoreHeader)
+        if header.confirmations <= 0:
             return TransactionStatus(Place.UNKNOWN)
-        return TransactionStatus(Place.CHAIN, Height(header["height"]), found["blockhash"])
+        return TransactionStatus(Place.CHAIN, Height(header.height), found.blockhash)
 
     async def raw_transaction(self, txid: str) -> bytes | None:
         """See ports.bitcoin.Chain."""
         found = await self._lookup(txid)
-        return None if found is None else bytes.fromhex(found["hex"])
+        return None if found is None else wire.read_hex(SERVICE, found.hex)
 
-    async def _lookup(self, txid: str) -> dict[str, Any] | None:
+    async def _lookup(self, txid: str) -> wire.CoreTransaction | None:
+        """None only when neither mempool nor chain held it at the first look: the index runs behind the tip, so it is
+        asked again once it has caught up."""
+        found = await self._look(txid)
+        if found is None:
+            await self._require_index()
+            found = await self._look(txid)
+        return found
+
+    async def _look(self, txid: str) -> wire.CoreTransaction | None:
         try:
-            return await self._rpc.call("getrawtransaction", txid, True)
+            return await self._rpc.call("getrawtransaction", txid, True, kind=wire.CoreTransaction)
         except RpcError as error:
             if error.number == NOT_FOUND:
                 return None
             raise
 
-    async def spend_of(self, outpoint: Outpoint) -> Spend | None:
-        """See ports.bitcoin.Chain. A spend in the chain is found if it is at most two weeks old."""
-        asked = [{"txid": outpoint.txid, "vout": outpoint.vout}]
-        in_mempool = (await self._rpc.call("gettxspendingprevout", asked))[0].get("spendingtxid")
-        if in_mempool:
-            return Spend(in_mempool, TransactionStatus(Place.MEMPOOL))
-        if await self._rpc.call("gettxout", outpoint.txid, outpoint.vout, False) is not None:
-            return None
-        parent = await self.transaction_status(outpoint.txid)
-        if parent.height is None:
-            return None
-        return await self._search_spend(outpoint, parent.height)
+    async def _require_index(self) -> None:
+        indexes = await self._rpc.call("getindexinfo", "txindex", kind=dict[str, wire.IndexState])
+        state = indexes.get("txindex")
+        if state is None:
+            raise Unsuitable(SERVICE, "the node keeps no txindex", fault=Fault.COORDINATOR)
+        if not state.synced or state.best_block_height < (await self._chain_info()).blocks:
+            raise wire.unusable(SERVICE, "the transaction index is behind the chain")
 
-    async def _search_spend(self, outpoint: Outpoint, since: Height) -> Spend | None:
+    async def spend_of(self, outpoint: Outpoint) -> Spend | None:
+        """See ports.bitcoin.Chain. A spend in the chain that is older than the search is an error, never a None."""
+        (spender,) = await self._spenders([outpoint])
+        if spender is not None:
+            return Spend(spender, await self.transaction_status(spender))
+        unspent = await self._rpc.call("gettxout", outpoint.txid, outpoint.vout, False, kind=object)
+        if unspent is not None:
+            return None
+        parent = await self._lookup(outpoint.txid)
+        created = await self.transaction_status(outpoint.txid)
+        if parent is None or created.height is None or not _is_spendable(parent, outpoint.vout):
+            return None
+        return await self._search_spend(outpoint, created.height)
+
+    async def _spenders(self, outpoints: Sequence[Outpoint]) -> list[str | None]:
+        """Txids in the mempool (or in the node's own index of spends, if it keeps one) that spend them."""
+        asked = [{"txid": outpoint.txid, "vout": outpoint.vout} for outpoint in outpoints]
+        found = await self._rpc.call("gettxspendingprevout", asked, kind=list[wire.Spending])
+        if len(found) != len(asked):
+            raise wire.unusable(SERVICE, "gettxspendingprevout left an output out")
+        return [item.spendingtxid for item in found]
+
+    async def _search_spend(self, outpoint: Outpoint, created: Height) -> Spend:
         tip = (await self.tip()).height
-        for height in range(tip, max(since, tip - SPEND_SEARCH_BLOCKS) - 1, -1):
+        oldest = max(created, tip - self._spend_search_blocks + 1)
+        for height in range(tip, oldest - 1, -1):
             block = await self.block_at(Height(height))
             for transaction in block.transactions if block is not None else ():
                 if block is not None and outpoint in transaction.spends:
-                    status = TransactionStatus(Place.CHAIN, block.height, block.block_hash)
-                    return Spend(transaction.txid, status)
-        return None
+                    return Spend(transaction.txid, TransactionStatus(Place.CHAIN, block.height, block.block_hash))
+        if oldest > created:
+            reason = f"{outpoint} was spent more than {self._spend_search_blocks} blocks ago"
+            raise Unsuitable(SERVICE, reason, fault=Fault.COORDINATOR)
+        raise wire.unusable(SERVICE, f"the spend of {outpoint} left the chain during the search")
 
     async def coins_of(self, scripts: Sequence[bytes]) -> tuple[Coin, ...]:
-        """See ports.bitcoin.Chain. Confirmed coins only: what the wallet spends must not hang on a parent."""
+        """See ports.bitcoin.Chain. One scan of the UTXO set at a time."""
         if not scripts:
             return ()
-        descriptors = [f"raw({script.hex()})" for script in scripts]
-        found = await self._rpc.call("scantxoutset", "start", descriptors)
-        tip = found["height"]
-        return tuple(
-            Coin(
-                outpoint=Outpoint(coin["txid"], coin["vout"]),
-                value=_sats(coin["amount"]),
-                script=bytes.fromhex(coin["scriptPubKey"]),
-                confirmations=Confirmations(tip - coin["height"] + 1),
-            )
-            for coin in found["unspents"]
-            if not (coin.get("coinbase") and tip - coin["height"] + 1 < 100)
-        )
+        async with self._scan:
+            found = await self._scan_for(scripts)
+        coins = [_coin(item, found.height) for item in found.unspents if _is_mature(item, found.height)]
+        if not coins:
+            return ()
+        spenders = await self._spenders([coin.outpoint for coin in coins])
+        return tuple(coin for coin, spender in zip(coins, spenders, strict=True) if spender is None)
+
+    async def _scan_for(self, scripts: Sequence[bytes]) -> wire.CoreScan:
+        wanted = [f"raw({script.hex()})" for script in scripts]
+        try:
+            found = await self._rpc.call("scantxoutset", "start", wanted, kind=wire.CoreScan, timeout=SCAN_SECONDS)
+        except RpcError as error:
+            if error.number == INVALID_PARAMETER:
+                raise Unreachable(SERVICE, error.message, fault=Fault.NODE, retry_after=SCAN_PAUSE_SECONDS) from error
+            raise
+        if not found.success:
+            raise wire.unusable(SERVICE, "the scan of the UTXO set was aborted")
+        return found
 
     async def broadcast(self, raw: bytes) -> BroadcastResult:
         """See ports.bitcoin.Chain."""
         try:
-            await self._rpc.call("sendrawtransaction", raw.hex())
+            await self._rpc.call("sendrawtransaction", raw.hex(), kind=str)
         except RpcError as error:
-            return _refusal(error)
+            return await settle_missing(self, raw, _refusal(error))
         return BroadcastResult(BroadcastVerdict.ACCEPTED)
 
     async def broadcast_package(self, raws: Sequence[bytes]) -> BroadcastResult:
-        """See ports.bitcoin.Chain."""
+        """See ports.bitcoin.Chain. Parents that are confirmed already are left out."""
+        package = await missing_parents(self, read_package(list(raws)))
+        if len(package) == 1:
+            return await self.broadcast(raws[-1])
         try:
-            answer = await self._rpc.call("submitpackage", [raw.hex() for raw in raws])
+            found = await self._rpc.call("submitpackage", [t.serialize().hex() for t in package], kind=wire.Package)
         except RpcError as error:
             return _refusal(error)
-        if answer.get("package_msg") == "success":
-            return BroadcastResult(BroadcastVerdict.ACCEPTED)
-        reasons = [r["error"] for r in answer.get("tx-results", {}).values() if r.get("error")]
-        return _verdict(reasons[0] if reasons else str(answer.get("package_msg")))
+        return await settle_missing(self, raws[-1], package_verdict(found, package))
 
     async def fee_rate(self, target_blocks: int) -> FeeRate | None:
         """See ports.bitcoin.Chain."""
-        estimate = (await self._rpc.call("estimatesmartfee", target_blocks)).get("feerate")
-        return None if estimate is None else _rate(estimate)
+        estimate = (await self._rpc.call("estimatesmartfee", target_blocks, kind=wire.SmartFee)).feerate
+        return None if estimate is None else wire.rate_of(SERVICE, estimate)
 
     async def relay_floor(self) -> FeeRate:
         """See ports.bitcoin.Chain."""
-        info = await self._rpc.call("getmempoolinfo")
-        return max(_rate(info["mempoolminfee"]), _rate(info["minrelaytxfee"]))
+        info = await self._rpc.call("getmempoolinfo", kind=wire.MempoolInfo)
+        return max(wire.rate_of(SERVICE, info.mempoolminfee), wire.rate_of(SERVICE, info.minrelaytxfee))
 
 
-def _block(found: dict[str, Any]) -> Block:
+def _block(found: wire.CoreBlock) -> Block:
     return Block(
-        height=Height(found["height"]),
-        block_hash=found["hash"],
-        previous_hash=found.get("previousblockhash", ""),
-        time=UnixTime(found["time"]),
-        median_time_past=UnixTime(found["mediantime"]),
-        transactions=tuple(_transaction(item) for item in found["tx"]),
+        height=Height(found.height),
+        block_hash=found.hash,
+        previous_hash=found.previousblockhash,
+        time=UnixTime(found.time),
+        median_time_past=UnixTime(found.mediantime),
+        transactions=tuple(_transaction(item) for item in found.tx),
     )
 
 
-def _transaction(item: dict[str, Any]) -> BlockTransaction:
-    spends = tuple(Outpoint(i["txid"], i["vout"]) for i in item["vin"] if "txid" in i)
-    return BlockTransaction(item["txid"], spends, tuple(bytes.fromhex(o["scriptPubKey"]["hex"]) for o in item["vout"]))
+def _transaction(item: wire.CoreTransaction) -> BlockTransaction:
+    spends = tuple(Outpoint(i.txid, i.vout) for i in item.vin if i.txid is not None)
+    return BlockTransaction(item.txid, spends, tuple(wire.read_hex(SERVICE, o.script.hex) for o in item.vout))
 
 
-def _sats(amount: object) -> Sats:
-    # Core writes amounts with eight decimals; going through the text keeps binary floats out of money.
-    return Sats(int((Decimal(str(amount)) * 100_000_000).to_integral_value()))
+def _is_spendable(parent: wire.CoreTransaction, vout: int) -> bool:
+    """Outputs that do not exist or only carry data are missing from the UTXO set without a spend."""
+    if vout >= len(parent.vout):
+        return False
+    return not wire.read_hex(SERVICE, parent.vout[vout].script.hex).startswith(_OP_RETURN)
 
 
-def _rate(per_kvb: object) -> FeeRate:
-    """BTC per 1,000 virtual bytes to satoshi per 1,000 weight units, rounded up."""
-    return FeeRate(-(-_sats(per_kvb) // 4))
+def _coin(item: wire.CoreCoin, tip: int) -> Coin:
+    return Coin(
+        outpoint=Outpoint(item.txid, item.vout),
+        value=wire.sats_of(SERVICE, item.amount),
+        script=wire.read_hex(SERVICE, item.script),
+        confirmations=Confirmations(tip - item.height + 1),
+    )
+
+
+def _is_mature(item: wire.CoreCoin, tip: int) -> bool:
+    return not item.coinbase or tip - item.height + 1 >= COINBASE_MATURITY
 
 
 def _refusal(error: RpcError) -> BroadcastResult:
-    if error.number == ALREADY_IN_CHAIN:
-        return BroadcastResult(BroadcastVerdict.ALREADY_KNOWN, error.message)
-    return _verdict(error.message)
-
-
-def _verdict(reason: str) -> BroadcastResult:
-    text = reason.lower()
-    for words, verdict in _VERDICTS:
-        if words in text:
-            return BroadcastResult(verdict, reason)
-    return BroadcastResult(BroadcastVerdict.INVALID, reason)
+    if error.number not in VERDICT_CODES:
+        raise error
+    return verdict_of(error.message)

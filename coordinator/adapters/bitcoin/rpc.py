@@ -1,21 +1,28 @@
-"""Bitcoin Core's JSON-RPC over HTTP: one call, one answer; refusals are values of the caller's."""
+"""Bitcoin Core's JSON-RPC over HTTP: one call, one typed answer; refusals are errors with Core's number."""
 
 from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+import httpx
 import msgspec
 from msgspec import Struct
 
-from coordinator.adapters.http import HttpClient
+from coordinator.adapters.http import HttpClient, RequestBudget
 from coordinator.ports.faults import Rejected, Unreachable, Unsuitable
 from coordinator_core.errors import Fault
 from coordinator_core.secret import Secret
 
+T = TypeVar("T")
+
 SERVICE = "bitcoin"
 WARMING_UP = -28
+REQUESTS_PER_SECOND = 200.0
+REQUEST_BURST = 400
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""A full block of witness data, decoded, in hex twice."""
 
 
 class RpcFailure(Struct):
@@ -45,34 +52,55 @@ class CoreRpc:
     """Calls a node. The cookie file is read at each call: Core writes a new one at each start."""
 
     def __init__(
-        self, url: str, *, cookie_file: Path | None = None, user: str = "", password: Secret | None = None
+        self,
+        url: str,
+        *,
+        cookie_file: Path | None = None,
+        user: str = "",
+        password: Secret | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._cookie_file = cookie_file
         self._user = user
         self._password = password
-        self._http = HttpClient(SERVICE, url, fault=Fault.NODE, max_connections=16)
+        self._http = HttpClient(
+            SERVICE,
+            url,
+            fault=Fault.NODE,
+            budget=RequestBudget(REQUESTS_PER_SECOND, REQUEST_BURST),
+            max_connections=16,
+            max_body=MAX_ANSWER_BYTES,
+            transport=transport,
+        )
 
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()
 
-    async def call(self, method: str, *params: object) -> Any:
-        """One call. Raises RpcError, Unreachable (also while the node warms up) or Unsuitable (credentials)."""
-        body = {"jsonrpc": "1.0", "id": "coordinator", "method": method, "params": list(params)}
-        reply = await self._http.post("/", json=body, headers={"Authorization": self._authorization()})
+    async def call(self, method: str, *params: object, kind: type[T], timeout: float | None = None) -> T:
+        """One call; its result as `kind`. Amounts are read as decimals, never as binary floats.
+
+        Raises RpcError, Unreachable (also while the node warms up) or Unsuitable (credentials).
+        """
+        body = {"jsonrpc": "2.0", "id": "coordinator", "method": method, "params": list(params)}
+        headers = {"Authorization": self._authorization()}
+        reply = await self._http.post("/", json=body, headers=headers, timeout=timeout)
         if reply.status in (401, 403):
             raise Unsuitable(SERVICE, "the node refused the RPC credentials", fault=Fault.COORDINATOR)
         if reply.is_later:
             raise reply.later()
         try:
             answer = msgspec.json.decode(reply.body, type=_Answer)
-        except msgspec.DecodeError as error:
-            raise Unreachable(SERVICE, f"{method}: status {reply.status} without JSON", fault=Fault.NODE) from error
-        if answer.error is not None:
-            if answer.error.code == WARMING_UP:
-                raise Unreachable(SERVICE, answer.error.message, fault=Fault.NODE)
-            raise RpcError(method, answer.error)
-        return msgspec.json.decode(answer.result)
+            if answer.error is None and reply.ok:
+                return msgspec.json.decode(answer.result, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            reason = f"{method}: unexpected answer with status {reply.status}: {error}"
+            raise Unreachable(SERVICE, reason, fault=Fault.NODE) from error
+        if answer.error is None:
+            raise Unreachable(SERVICE, f"{method}: status {reply.status} without an error", fault=Fault.NODE)
+        if answer.error.code == WARMING_UP:
+            raise Unreachable(SERVICE, answer.error.message, fault=Fault.NODE)
+        raise RpcError(method, answer.error)
 
     def _authorization(self) -> Secret:
         if self._cookie_file is not None:

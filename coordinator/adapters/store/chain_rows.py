@@ -20,12 +20,14 @@ class ChainRows:
         self._c = connection
 
     async def unfilled_watches(self) -> Sequence[tuple[str, Watch]]:
+        """Watches that the past was not searched for yet."""
         rows = await self._c.execute(
             select(t.watch.c.lane, t.watch.c.keytype, t.watch.c.key).where(t.watch.c.backfilled == 0)
         )
         return [(row.lane, Watch(row.keytype, row.key)) for row in rows]
 
     async def add_hits(self, block: BlockHeader, hits: Sequence[Hit]) -> None:
+        """A hit that is known stays: a block may be searched twice."""
         rows = [
             {
                 "block_hash": block.block_hash,
@@ -40,6 +42,7 @@ class ChainRows:
             await self._c.execute(insert(t.chain_hit).on_conflict_do_nothing(), rows)
 
     async def mark_backfilled(self, lane: str, watch: Watch) -> None:
+        """The past was searched for this watch."""
         await self._c.execute(
             update(t.watch)
             .where(t.watch.c.lane == lane, t.watch.c.keytype == watch.keytype, t.watch.c.key == watch.key)
@@ -47,6 +50,7 @@ class ChainRows:
         )
 
     async def add_block(self, block: Block) -> None:
+        """Fails on a height that is taken: the cursor moves one block at a time."""
         await self._c.execute(
             insert(t.chain_block).values(
                 height=block.height,
@@ -58,6 +62,7 @@ class ChainRows:
         )
 
     async def drop_tip(self) -> Sequence[str]:
+        """The block and its hits go together."""
         top = (
             await self._c.execute(select(t.chain_block).order_by(t.chain_block.c.height.desc()).limit(1))
         ).one_or_none()

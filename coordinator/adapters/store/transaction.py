@@ -35,15 +35,18 @@ class SqliteTransaction(ChainRows):
         self._c = connection
 
     async def create_lane(self, lane: str, state: bytes, tag: str, now: UnixTime) -> None:
+        """Revision 0, before any transition."""
         await self._c.execute(insert(t.lane).values(id=lane, created_at=now, rev=0))
         await self._c.execute(insert(t.state_row).values(lane=lane, state=tag, v=1, rev=0, data=state, entered_at=now))
 
     async def load(self, lane: str) -> LaneRecord | None:
+        """State, facts and chain in one read."""
         return await load_lane(self._c, lane)
 
     async def save_state(
         self, record: LaneRecord, steps: Sequence[tuple[str, str, str]], state: bytes, now: UnixTime, *, terminal: bool
     ) -> None:
+        """Compare-and-set on the revision. Raises StaleRevision."""
         rev = record.rev + len(steps)
         values = {"rev": rev, "terminal_at": now if terminal else None}
         done = await self._c.execute(
@@ -63,6 +66,7 @@ class SqliteTransaction(ChainRows):
         await self._c.execute(insert(t.transition), rows)
 
     async def put_facts(self, lane: str, facts: Sequence[Fact], source: str, now: UnixTime) -> bool:
+        """One upsert a fact; an equal body counts as no change."""
         changed = False
         for fact in facts:
             body = msgspec.json.encode(fact)
@@ -80,6 +84,7 @@ class SqliteTransaction(ChainRows):
         return changed
 
     async def notify(self, lane: str, prio: int, source: str, dkey: str, kind: str, now: UnixTime) -> int | None:
+        """(source, dkey) is unique in the inbox."""
         row = {"lane": lane, "prio": prio, "source": source, "dkey": dkey, "kind": kind, "received_at": now}
         done = await self._c.execute(insert(t.inbox).values(**row, status=NEW).on_conflict_do_nothing())
         if done.rowcount != 1:
@@ -87,26 +92,31 @@ class SqliteTransaction(ChainRows):
         return await self._c.scalar(select(t.inbox.c.seq).where(t.inbox.c.source == source, t.inbox.c.dkey == dkey))
 
     async def answered(self, source: str, dkey: str) -> bytes | None:
+        """The answer stays with the inbox row for ever."""
         return await self._c.scalar(
             select(t.inbox.c.response).where(t.inbox.c.source == source, t.inbox.c.dkey == dkey)
         )
 
     async def answer(self, seq: int, response: bytes, now: UnixTime) -> None:
+        """The row is done with its answer."""
         await self._c.execute(
             update(t.inbox).where(t.inbox.c.seq == seq).values(response=response, status=DONE, done_at=now)
         )
 
     async def next_lane(self, *, oldest: bool) -> str | None:
+        """By priority, then by age."""
         order = (t.inbox.c.seq,) if oldest else (t.inbox.c.prio, t.inbox.c.seq)
         return await self._c.scalar(select(t.inbox.c.lane).where(text("status = 0")).order_by(*order).limit(1))
 
     async def finish_inbox(self, lane: str, now: UnixTime) -> int:
+        """Only rows that are still new."""
         done = await self._c.execute(
             update(t.inbox).where(t.inbox.c.lane == lane, text("status = 0")).values(status=DONE, done_at=now)
         )
         return done.rowcount
 
     async def quarantine(self, lane: str, reason: str, now: UnixTime) -> None:
+        """The lane keeps its reason; its rows are parked, not lost."""
         await self._c.execute(update(t.lane).where(t.lane.c.id == lane).values(quarantined_reason=reason))
         await self._c.execute(
             update(t.inbox)
@@ -115,6 +125,7 @@ class SqliteTransaction(ChainRows):
         )
 
     async def want_duties(self, lane: str, wanted: Mapping[str, tuple[str, str, bytes]], now: float) -> None:
+        """One row for each duty id, opened again when it is wanted again."""
         rows = await self._c.execute(select(t.duty.c.id).where(t.duty.c.lane == lane, text("status = 'open'")))
         gone = [row.id for row in rows if row.id not in wanted]
         if gone:
@@ -135,6 +146,7 @@ class SqliteTransaction(ChainRows):
             )
 
     async def set_wake(self, lane: str, wake: Wake) -> None:
+        """Replaces all timers of the lane."""
         await self._c.execute(delete(t.timer).where(t.timer.c.lane == lane))
         due = {"wall": wake.wall, "domain": wake.domain, "height": wake.height}
         rows = [{"lane": lane, "name": name, "due": value} for name, value in due.items() if value is not None]
@@ -142,11 +154,13 @@ class SqliteTransaction(ChainRows):
             await self._c.execute(insert(t.timer), rows)
 
     async def set_watches(self, lane: str, watches: Sequence[Watch]) -> None:
+        """Known watches keep what was searched for them."""
         if watches:
             rows = [{"keytype": w.keytype, "key": w.key, "lane": lane, "backfilled": 0} for w in watches]
             await self._c.execute(insert(t.watch).on_conflict_do_nothing(), rows)
 
     async def claim(self, now: float, lease: float, owner: str, limits: Mapping[str, int]) -> Sequence[DutyRow]:
+        """The lease ends by itself; the fence tells a late worker that it is late."""
         claimed: list[DutyRow] = []
         for channel, limit in limits.items():
             due = (
@@ -174,6 +188,7 @@ class SqliteTransaction(ChainRows):
         return claimed
 
     async def complete(self, row: DutyRow, status: str, due_at: float, error: str | None, now: float) -> bool:
+        """Compare-and-set on the fence."""
         failures = row.failures + 1 if error is not None else 0
         values = {"status": status, "due_at": due_at, "owner": None, "last_error": error, "failures": failures}
         if status != "open":
@@ -191,6 +206,7 @@ class SqliteTransaction(ChainRows):
         return True
 
     async def pin(self, duty: str, slot: str, value: bytes) -> bytes:
+        """The first writer wins; everyone gets what is stored."""
         await self._c.execute(insert(t.pin).values(duty=duty, slot=slot, value=value).on_conflict_do_nothing())
         stored = await self._c.scalar(select(t.pin.c.value).where(t.pin.c.duty == duty, t.pin.c.slot == slot))
         if stored is None:
@@ -198,6 +214,7 @@ class SqliteTransaction(ChainRows):
         return stored
 
     async def reserve(self, resource: str, lane: str, purpose: str, value: bytes = b"") -> bool:
+        """The unique row is the reservation."""
         row = {"resource": resource, "lane": lane, "purpose": purpose, "value": value}
         await self._c.execute(insert(t.reservation).values(**row).on_conflict_do_nothing())
         owner = (
@@ -208,11 +225,13 @@ class SqliteTransaction(ChainRows):
         return (owner.lane, owner.purpose) == (lane, purpose)
 
     async def put_blob(self, data: bytes) -> str:
+        """Named by content: storing twice is storing once."""
         name = hashlib.sha256(data).hexdigest()
         await self._c.execute(insert(t.blob).values(name=name, bytes=data).on_conflict_do_nothing())
         return name
 
     async def fire_timers(self, wall: UnixTime, domain: UnixTime, height: int) -> Sequence[str]:
+        """Due timers are removed as they fire."""
         lanes: set[str] = set()
         for name, value in (("wall", wall), ("domain", domain), ("height", height)):
             rows = await self._c.execute(

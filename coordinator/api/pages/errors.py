@@ -52,7 +52,11 @@ def _prefers_html(request: Request[Any, Any, Any]) -> bool:
 def _page(request: Request[Any, Any, Any], answer: Response[Any]) -> Response[Any]:
     problem = msgspec.json.decode(answer.content, type=dict[str, Any])
     status = answer.status_code or 500
-    title = TITLES.get(status, "Refused")
-    page = html(render(request, "pages/error.html", title=title, problem=problem), status)
+    context = {"title": TITLES.get(status, "Refused"), "problem": problem}
+    try:
+        text = render(request, "pages/error.html", styled=True, **context)
+    except NotBuilt:
+        text = render(request, "pages/error.html", styled=False, **context)
+    page = html(text, status)
     page.headers.update({name: value for name, value in answer.headers.items() if name.lower() == "retry-after"})
     return page

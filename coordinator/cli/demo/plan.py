@@ -66,7 +66,8 @@ class DemoPlan:
         rng = random.Random(f"{self.seed}/{player}")
         pairs = [(target, metric.id) for target in terms.observation.targets for metric in terms.observation.metrics]
         chosen = rng.sample(pairs, terms.observation.values_per_entry)
-        return tuple(Pick(target=t, metric=m, choice=rng.choice(list(Choice))) for t, m in chosen)
+        choices = [Choice.PAR] if self.scenario == "refund" else list(Choice)
+        return tuple(Pick(target=t, metric=m, choice=rng.choice(choices)) for t, m in chosen)
 
 
 def _iso(moment: int) -> str:

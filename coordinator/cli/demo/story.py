@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from coordinator.cli.demo.plan import DAY, DemoPlan
+from coordinator.cli.demo.plan import HOUR, DemoPlan
 from coordinator.cli.demo.report import Report
 from coordinator.cli.demo.world import World, WorldError
 from coordinator.player.keys import PlayerKeys
@@ -104,6 +104,19 @@ class Story:
         await self.until("outcome_broadcasted")
         await self.world.mine()
 
+    async def script_nobody_right(self) -> None:
+        """Observations so far off the forecasts that no pick of the refund scenario is right."""
+        if self.terms is None:
+            raise WorldError("demo", "the terms are not known")
+        window = self.terms.observation.window
+        observations = [
+            {"station_id": target, "metric": metric.id, "time": moment, "value": 150.0}
+            for target in self.terms.observation.targets
+            for metric in self.terms.observation.metrics
+            for moment in range(window.start, window.end, HOUR)
+        ]
+        await self.world.script_weather({"observations": observations, "forecasts": []})
+
     async def pay_winners(self) -> None:
         """Every player asks for its prize, if it has one; then the output is closed."""
         states = await self._beside([player.take_prize() for player in self.players])
@@ -161,7 +174,9 @@ class Story:
         """The oracle stays silent until the contract's expiry."""
         if self.terms is None:
             raise WorldError("demo", "the terms are not known")
-        await self.world.pass_until(self.terms.contract.expiry + DAY)
+        self.world.stack.children["oracle"].stop()
+        self.report.say("the oracle is switched off and stays silent")
+        await self.world.pass_until(self.terms.contract.expiry + HOUR)
         for _ in range(11):
             await self.world.mine()
         await self.until("expiry_broadcasted")

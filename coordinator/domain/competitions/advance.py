@@ -37,6 +37,7 @@ from coordinator.domain.competitions.states import (
 )
 from coordinator.domain.facts import (
     Attested,
+    Built,
     CancelAsked,
     ContractSigned,
     Drafted,
@@ -51,7 +52,7 @@ from coordinator.domain.facts import (
     Ticket,
 )
 from coordinator.domain.lane import Lane
-from coordinator.domain.seats import seated
+from coordinator.domain.seats import seated, short_holds
 from coordinator.domain.typestate import Step
 from coordinator_core.competition.schedule import end_of_closing, may_broadcast_funding
 
@@ -199,11 +200,12 @@ def _awaiting_signing(state: AwaitingSigning, lane: Lane) -> Step[Competition] |
 def _funding_ready(state: FundingReady, lane: Lane) -> Step[Competition] | None:
     if _past_funding_deadline(lane):
         return state.give_up("the funding deadline passed before the funding could leave", "failed")
-    read = lane.facts.get(HoldsRead, state.attempt)
+    read = closing.fresh_holds(lane, state.attempt)
     if read is None:
         return None
-    if read.lost:
-        return _retry(state, lane, frozenset(read.lost), f"{len(read.lost)} holds were lost before the funding")
+    lost = frozenset(read.lost) | short_holds(lane, state.roster)
+    if lost:
+        return _retry(state, lane, lost, f"{len(lost)} holds were lost before the funding")
     return state.broadcast(read)
 
 
@@ -244,11 +246,26 @@ def _funding_broadcasted(state: FundingBroadcasted, lane: Lane) -> Step[Competit
     needed = lane.terms.contract.required_confirmations
     if lane.world.confirmations(state.funding_txid) >= needed:
         return state.confirmed(lane.world.confirmed[state.funding_txid])
+    if (by_txid := _conflict(state, lane)) is not None:
+        return state.conflicted(by_txid)
+    if lane.facts.get(Built, f"funding/{state.attempt}") is not None:
+        return None
+    # Nothing left this process yet: the rules for letting it go still count, however long the process was down.
+    if _past_funding_deadline(lane):
+        return state.recalled("the funding deadline passed before the funding could leave")
+    if lost := short_holds(lane, state.roster):
+        return state.recalled(f"{len(lost)} holds were lost before the funding could leave")
+    return None
+
+
+def _conflict(state: FundingBroadcasted | AwaitingAttestation, lane: Lane) -> str | None:
+    """The transaction that spends an input of the funding instead of it, with required_confirmations."""
     pin = lane.facts.get(Pinned, state.attempt)
     for outpoint in pin.inputs if pin is not None else ():
         seen = lane.world.spent.get(outpoint)
-        if seen is not None and seen.txid != state.funding_txid and lane.world.spend_depth(outpoint) >= needed:
-            return state.conflicted(seen.txid)
+        deep = lane.world.spend_depth(outpoint) >= lane.terms.contract.required_confirmations
+        if seen is not None and seen.txid != state.funding_txid and deep:
+            return seen.txid
     return None
 
 
@@ -268,6 +285,8 @@ def _ticket_state(lane: Lane, entry_id: str) -> HoldState | None:
 
 
 def _awaiting_attestation(state: AwaitingAttestation, lane: Lane) -> Step[Competition] | None:
+    if (by_txid := _conflict(state, lane)) is not None:
+        return state.conflicted(by_txid)
     if (attested := lane.facts.get(Attested)) is not None:
         return state.attested(attested)
     return state.expired() if lane.world.median_time_past > lane.terms.contract.expiry else None
@@ -286,5 +305,7 @@ def _settling(state: Settling, lane: Lane) -> Step[Competition] | None:
 def _returning(state: Returning, lane: Lane) -> Step[Competition] | None:
     open_states = (HoldState.OPEN, HoldState.ACCEPTED)
     if any(invoice.state in open_states for invoice in lane.facts.all(Invoice)):
+        return None
+    if closing.coins_to_release(lane):
         return None
     return state.everything_returned()

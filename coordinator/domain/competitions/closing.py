@@ -9,6 +9,8 @@ from coordinator.domain.facts import (
     BatchesOpen,
     BatchHung,
     BatchSigned,
+    CoinsReleased,
+    EntriesPosted,
     Forwarded,
     HoldsRead,
     Ready,
@@ -123,11 +125,33 @@ def _late_in(lane: Lane, attempt: int) -> set[str]:
         end = UnixTime(session.opened_at + lane.terms.schedule.closing.sealing)
         seals = lane.facts.of_attempt(Seal, attempt)
         late |= {f.entry_id for f in seals if was_late(session.opened_at, end, f.at)}
-    if (batches := lane.facts.get(BatchesOpen, attempt)) is not None:
-        end = UnixTime(batches.opened_at + lane.terms.schedule.closing.approvals)
-        ready = lane.facts.of_attempt(Ready, attempt)
-        late |= {f.entry_id for f in ready if was_late(batches.opened_at, end, f.at)}
+    for ready in lane.facts.of_attempt(Ready, attempt):
+        opened = _window_opened(lane, attempt, ready.sessions)
+        if opened is not None:
+            end = UnixTime(opened + lane.terms.schedule.closing.approvals)
+            late |= {ready.entry_id} if was_late(opened, end, ready.at) else set()
     return late
+
+
+def _window_opened(lane: Lane, attempt: int, sessions: tuple[str, ...]) -> UnixTime | None:
+    """When the approval window of exactly these sessions opened: a spare among them opened one of its own."""
+    batches = lane.facts.get(BatchesOpen, attempt)
+    if batches is None:
+        return None
+    spares = [s.opened_at for s in lane.facts.of_attempt(SpareOpen, attempt) if s.batch.session_id in sessions]
+    return max([batches.opened_at, *spares])
+
+
+def fresh_holds(lane: Lane, attempt: int) -> HoldsRead | None:
+    """The re-read of the holds for an attempt, unless it is more than a block old: then it has to be read again."""
+    read = lane.facts.get(HoldsRead, attempt)
+    return read if read is not None and abs(lane.world.tip - read.at_height) <= 1 else None
+
+
+def coins_to_release(lane: Lane, before: int = ATTEMPTS + 1) -> tuple[int, ...]:
+    """Attempts before `before` that may have reserved coins which were not given back yet."""
+    begun = (posted.attempt for posted in lane.facts.all(EntriesPosted))
+    return tuple(a for a in sorted(begun) if a < before and lane.facts.get(CoinsReleased, a) is None)
 
 
 def next_roster(lane: Lane, attempt: int, roster: tuple[str, ...], absent: frozenset[str]) -> tuple[str, ...]:

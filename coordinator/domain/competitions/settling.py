@@ -13,7 +13,18 @@ from coordinator.domain.competitions.states import (
     ExpiryBroadcasted,
     OutcomeBroadcasted,
 )
-from coordinator.domain.facts import EntryKeyHeld, Payout, Pinned, PreimageHeld, PrizeState, Sent
+from coordinator.domain.facts import (
+    Attested,
+    Built,
+    ContractSigned,
+    EntryKeyHeld,
+    NeedsOperator,
+    Payout,
+    Pinned,
+    PreimageHeld,
+    PrizeState,
+    Sent,
+)
 from coordinator.domain.lane import Lane
 from coordinator.domain.typestate import Step
 from coordinator_core.competition.payouts import payouts_at
@@ -27,7 +38,7 @@ Settled = OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What an entry wins: `gross` of the pool, `net` of it over Lightning. `vout` is its place among the split's outputs."""
+    """What an entry wins: `gross` of the pool, `net` over Lightning. `vout` is its place among the split's outputs."""
 
     entry_id: str
     place: int | None
@@ -62,11 +73,17 @@ def outcome_of(state: Settled) -> int | None:
     return None if isinstance(state, ExpiryBroadcasted) else state.outcome
 
 
+def funding_spender(lane: Lane, state: Settled) -> str | None:
+    """The confirmed transaction that spends the funding output: an outcome or the expiry."""
+    pin = lane.facts.get(Pinned, state.attempt)
+    seen = None if pin is None else lane.world.spent.get(f"{pin.funding_txid}:{pin.funding_vout}")
+    return None if seen is None else seen.txid
+
+
 def outcome_txid(lane: Lane, state: Settled) -> str | None:
     """The outcome or expiry transaction that confirmed, or the one we sent."""
-    pin = lane.facts.get(Pinned, state.attempt)
-    if pin is not None and (seen := lane.world.spent.get(f"{pin.funding_txid}:{pin.funding_vout}")) is not None:
-        return seen.txid
+    if (spender := funding_spender(lane, state)) is not None:
+        return spender
     sent = lane.facts.get(Sent, "expiry" if outcome_of(state) is None else "outcome")
     return sent.txid if sent is not None else None
 
@@ -99,7 +116,7 @@ def _spent_share(lane: Lane, state: Settled, share: Share) -> PrizeState | None:
     if lane.world.spend_depth(outpoint) < lane.terms.contract.required_confirmations:
         return None
     spender = lane.world.spent[outpoint].txid
-    ours = {fact.txid for fact in lane.facts.all(Sent) if fact.role.startswith("sweep:")}
+    ours = {fact.txid for fact in lane.facts.all(Built) if fact.role.startswith("sweep:")}
     return PrizeState.OWED if spender in ours else PrizeState.CLAIMED
 
 
@@ -114,7 +131,7 @@ def claim_height(lane: Lane, state: Settled) -> Height:
 
 
 def lightning_window(lane: Lane, state: Settled) -> Blocks:
-    """Blocks a payout's HTLCs may last now: they end at least 13 blocks before the claim height, counted from tip + 3."""
+    """Blocks a payout's HTLCs may last now: they end 13 blocks before the claim height or earlier, from tip + 3."""
     return Blocks(claim_height(lane, state) - BLOCKS_BEFORE_CLAIM - (lane.world.tip + 3))
 
 
@@ -170,29 +187,53 @@ def paying_out(state: OutcomeBroadcasted | ExpiryBroadcasted, lane: Lane) -> Ste
     """The next step while the outcome output stands: followed, split, or closed."""
     if (followed := _follow_confirmed(state, lane)) is not None:
         return followed
+    if outcome_unknown(state, lane):
+        return None
     txid = outcome_txid(lane, state)
     needed = lane.terms.contract.required_confirmations
     if txid is None:
         return None
     spender = lane.world.spent.get(f"{txid}:0")
     split = lane.facts.get(Sent, "split")
-    if spender is not None and spender.txid in _ours(lane, "close", "reclaim"):
+    if spender is not None and spender.txid in _ours(lane, state, "close", "reclaim"):
         return state.closed() if lane.world.spend_depth(f"{txid}:0") >= needed else None
     if spender is not None:
         return state.split(spender.txid)
     return state.split(split.txid) if split is not None else None
 
 
-def _ours(lane: Lane, *roles: str) -> frozenset[str]:
-    return frozenset(sent.txid for role in roles if (sent := lane.facts.get(Sent, role)) is not None)
+def _ours(lane: Lane, state: Settled, *roles: str) -> frozenset[str]:
+    built = (lane.facts.get(Built, f"{role}/{state.attempt}") for role in roles)
+    return frozenset(fact.txid for fact in built if fact is not None)
 
 
 def _follow_confirmed(state: OutcomeBroadcasted | ExpiryBroadcasted, lane: Lane) -> Step[Competition] | None:
-    """The ledger follows what confirmed: the expiry instead of the outcome."""
-    expiry = lane.facts.get(Sent, "expiry")
-    if isinstance(state, OutcomeBroadcasted) and expiry is not None and expiry.txid == outcome_txid(lane, state):
-        return state.expiry_confirmed()
-    return None
+    """The ledger follows what confirmed: after expiry any player may send the expiry, or the outcome if it has it."""
+    spender, expiry = funding_spender(lane, state), _expiry_txid(lane, state)
+    if spender is None or expiry is None:
+        return None
+    if isinstance(state, OutcomeBroadcasted):
+        return state.expiry_confirmed() if spender == expiry else None
+    attested = lane.facts.get(Attested)
+    return state.outcome_confirmed(attested.outcome) if spender != expiry and attested is not None else None
+
+
+def _expiry_txid(lane: Lane, state: Settled) -> str | None:
+    signed = lane.facts.get(ContractSigned, state.attempt)
+    return None if signed is None else signed.expiry_txid
+
+
+def outcome_unknown(state: Settled, lane: Lane) -> bool:
+    """True when an outcome transaction confirmed although we hold no attestation: the oracle has to be asked again."""
+    spender = funding_spender(lane, state)
+    confirmed = isinstance(state, ExpiryBroadcasted) and spender is not None and spender != _expiry_txid(lane, state)
+    return confirmed and lane.facts.get(Attested) is None
+
+
+def uneconomic(lane: Lane, entry_id: str) -> bool:
+    """True when taking a share back would cost more than it holds: recorded once, never tried again."""
+    roles = (f"sweep:{how}:{entry_id}" for how in ("close", "sellback", "reclaim"))
+    return any(lane.facts.get(NeedsOperator, f"dust/{role}") is not None for role in roles)
 
 
 def outputs_settled(state: DeltaBroadcasted, lane: Lane) -> bool:
@@ -201,6 +242,10 @@ def outputs_settled(state: DeltaBroadcasted, lane: Lane) -> bool:
     if lane.world.confirmations(state.split_txid) < needed:
         return False
     return all(
-        prize.state in FINAL and lane.world.spend_depth(f"{state.split_txid}:{prize.share.vout}") >= needed
+        prize.state in FINAL
+        and (
+            lane.world.spend_depth(f"{state.split_txid}:{prize.share.vout}") >= needed
+            or uneconomic(lane, prize.share.entry_id)
+        )
         for prize in prizes(lane, state)
     )

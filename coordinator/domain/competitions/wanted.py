@@ -4,7 +4,7 @@ keeps one row for each id. What has produced its fact is wanted no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from coordinator.domain import duties as d
@@ -60,6 +60,7 @@ from coordinator.domain.facts import (
 )
 from coordinator.domain.lane import Lane
 from coordinator.domain.seats import surplus
+from coordinator_core.competition.observation import ATTEMPTS
 
 
 def wanted(state: Competition, lane: Lane) -> tuple[d.Duty, ...]:
@@ -67,20 +68,20 @@ def wanted(state: Competition, lane: Lane) -> tuple[d.Duty, ...]:
     return (*_of_state(state, lane), *_of_invoices(state, lane), *_of_payouts(lane))
 
 
-def _of_state(state: Competition, lane: Lane) -> Iterator[d.Duty]:
+def _of_state(state: Competition, lane: Lane) -> Iterable[d.Duty]:
     match state:
         case Created() | CollectingEntries() | AwaitingEscrow() | EscrowConfirmed():
             return _opening(state, lane)
         case EventCreated() | AwaitingKeygen() | EntriesSubmitted() | AwaitingSigning() | FundingReady():
-            return _closing(state, lane)
+            return (*_release(lane, state.attempt), *_closing(state, lane))
         case FundingBroadcasted() | FundingConfirmed() | AwaitingAttestation():
             return _on_chain(state, lane)
         case OutcomeBroadcasted() | ExpiryBroadcasted() | DeltaBroadcasted():
             return _settling(state, lane)
         case Returning():
-            return (d.ReleaseCoins(attempt=pin.attempt) for pin in lane.facts.all(Pinned))
+            return _release(lane)
         case Completed() | Cancelled() | Failed():
-            return iter(())
+            return ()
         case _:
             assert_never(state)
 
@@ -102,6 +103,11 @@ def _opening(state: Opening, lane: Lane) -> Iterator[d.Duty]:
             assert_never(state)
 
 
+def _release(lane: Lane, before: int = ATTEMPTS + 1) -> Iterator[d.Duty]:
+    for attempt in closing.coins_to_release(lane, before):
+        yield d.ReleaseCoins(attempt=attempt)
+
+
 def _closing(state: Closing, lane: Lane) -> Iterator[d.Duty]:
     match state:
         case EventCreated():
@@ -114,7 +120,7 @@ def _closing(state: Closing, lane: Lane) -> Iterator[d.Duty]:
         case AwaitingSigning():
             yield from _signing(state, lane)
         case FundingReady():
-            if lane.facts.get(HoldsRead, state.attempt) is None:
+            if closing.fresh_holds(lane, state.attempt) is None:
                 yield d.ReadHolds(attempt=state.attempt, roster=state.roster)
         case _:
             assert_never(state)
@@ -179,12 +185,20 @@ def _on_chain(state: OnChain, lane: Lane) -> Iterator[d.Duty]:
         case FundingBroadcasted():
             yield d.Broadcast(role="funding", attempt=state.attempt, contract=state.contract)
         case FundingConfirmed():
-            for entry_id in state.roster:
-                yield from _settle(lane, entry_id)
+            if lane.world.confirmations(state.funding_txid) >= lane.terms.contract.required_confirmations:
+                for entry_id in state.roster:
+                    yield from _settle(lane, entry_id)
         case AwaitingAttestation():
+            yield from _funding_again(state, lane)
             yield d.PollAttestation(attempt=state.attempt, event_id=state.event_id, entries=len(state.roster))
         case _:
             assert_never(state)
+
+
+def _funding_again(state: AwaitingAttestation | Settling, lane: Lane) -> Iterator[d.Duty]:
+    """A reorg took the funding out of the chain: the same transaction is announced again."""
+    if lane.world.confirmations(state.funding_txid) == 0:
+        yield d.Broadcast(role="funding", attempt=state.attempt, contract=state.contract)
 
 
 def _settle(lane: Lane, entry_id: str) -> Iterator[d.Duty]:
@@ -195,9 +209,10 @@ def _settle(lane: Lane, entry_id: str) -> Iterator[d.Duty]:
 
 
 def _settling(state: Settling, lane: Lane) -> Iterator[d.Duty]:
+    yield from _funding_again(state, lane)
+    yield from _first_transaction(state, lane)
     match state:
         case OutcomeBroadcasted() | ExpiryBroadcasted():
-            yield from _first_transaction(state, lane)
             yield from _second_transaction(state, lane)
         case DeltaBroadcasted():
             yield from _sweeps(state, lane)
@@ -205,12 +220,18 @@ def _settling(state: Settling, lane: Lane) -> Iterator[d.Duty]:
             assert_never(state)
 
 
-def _first_transaction(state: OutcomeBroadcasted | ExpiryBroadcasted, lane: Lane) -> Iterator[d.Duty]:
-    pin = lane.facts.get(Pinned, state.attempt)
-    if pin is not None and f"{pin.funding_txid}:{pin.funding_vout}" in lane.world.spent:
+def _first_transaction(state: Settling, lane: Lane) -> Iterator[d.Duty]:
+    if settling.outcome_unknown(state, lane):
+        yield from _poll(state.attempt, lane)
+    if settling.funding_spender(lane, state) is not None:
         return
-    role = "expiry" if isinstance(state, ExpiryBroadcasted) else "outcome"
+    role = "expiry" if settling.outcome_of(state) is None else "outcome"
     yield d.Broadcast(role=role, attempt=state.attempt, contract=state.contract, outcome=settling.outcome_of(state))
+
+
+def _poll(attempt: int, lane: Lane) -> Iterator[d.Duty]:
+    if (event := lane.facts.get(OracleEvent, attempt)) is not None:
+        yield d.PollAttestation(attempt=attempt, event_id=event.event_id, entries=event.entries)
 
 
 def _second_transaction(state: OutcomeBroadcasted | ExpiryBroadcasted, lane: Lane) -> Iterator[d.Duty]:
@@ -239,7 +260,7 @@ def _sweeps(state: DeltaBroadcasted, lane: Lane) -> Iterator[d.Duty]:
         yield d.Broadcast(role="split", attempt=state.attempt, contract=state.contract, outcome=state.outcome)
     for prize in settling.prizes(lane, state):
         how = settling.share_sweep(lane, state, prize)
-        if how is not None:
+        if how is not None and not settling.uneconomic(lane, prize.share.entry_id):
             yield d.Broadcast(
                 role=f"sweep:{how}:{prize.share.entry_id}",
                 attempt=state.attempt,

@@ -88,7 +88,8 @@ def _in_closing(state: Competition, lane: Lane) -> Deadline:
         wall = _window(lane, closing.sealing_deadline(lane, state.attempt), lane.terms.schedule.closing.sealing)
     if isinstance(state, AwaitingSigning):
         wall = _window(lane, closing.approval_deadline(lane, state.attempt), lane.terms.schedule.closing.approvals)
-    return Deadline(wall=wall, domain=end_of_closing(lane.terms.schedule), height=_next_block(lane))
+    end = end_of_closing(lane.terms.schedule)
+    return Deadline(wall=wall, domain=end if lane.world.now < end else None, height=_next_block(lane))
 
 
 def _window(lane: Lane, ends: UnixTime | None, grace: int) -> UnixTime | None:

@@ -39,7 +39,7 @@ def prize_of(state: Competition, lane: Lane, entry_id: str) -> settling.Prize | 
 
 
 def window_end(state: Competition, lane: Lane) -> UnixTime:
-    """Wall time until which a payout's invoice must not expire: the end of the Lightning window at ten minutes a block."""
+    """Wall time that a payout's invoice has to last: the end of the Lightning window at ten minutes a block."""
     if not isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted):
         return lane.world.wall
     return UnixTime(lane.world.wall + max(0, settling.lightning_window(lane, state)) * SECONDS_PER_BLOCK)

@@ -1,4 +1,4 @@
-"""On chain: each transaction of a role is built once and pinned, sent, seen in the node, re-announced until confirmed."""
+"""On chain: a role's transaction is built once and pinned, sent, seen in the node, re-announced until confirmed."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ class OpenSessionExecutor:
 
 
 def sealed_registration(lane: Lane, seal: Seal) -> SealedRegistration:
-    """A player's registration with the coordinator's checks. Raises InvalidInput, VerificationFailed: the player's fault."""
+    """A player's registration, checked by us. Raises InvalidInput or VerificationFailed, both the player's fault."""
     opened = session_open(lane, seal.attempt)
     manifest = SignedManifest.from_json(opened.manifest)
     return accept_registration(

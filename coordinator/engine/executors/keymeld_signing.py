@@ -161,7 +161,7 @@ class OpenSpareExecutor:
 
 
 class ForwardApprovalExecutor:
-    """Hand one approval over. A used header is never sent again: after a lost answer the status says who has approved."""
+    """Hand one approval over. A used header is never sent again: after a lost answer the status says who approved."""
 
     def __init__(self, services: Services) -> None:
         self._s = services

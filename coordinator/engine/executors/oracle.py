@@ -97,7 +97,7 @@ class CheckPlanningExecutor:
 
 
 class CreateEventExecutor:
-    """Make the event of an attempt; key, points and lines are checked against the terms before anything is built on it."""
+    """Make the event of an attempt; key, points and lines are checked against the terms before anything uses it."""
 
     def __init__(self, services: Services) -> None:
         self._s = services

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.api.application import create_application
 from coordinator.api.assets import Assets
 from coordinator.api.context import Api
-from coordinator.domain.competitions.states import Competition, CollectingEntries
+from coordinator.domain.competitions.states import CollectingEntries, Competition
 from coordinator.domain.facts import (
     Drafted,
     Entry,
     Fact,
     HoldState,
     Invoice,
+    Payout,
+    PrizeState,
     Published,
     Seal,
     SessionOpen,
@@ -35,6 +37,7 @@ from coordinator.ports.bitcoin import Block, Network
 from coordinator.ports.faults import Unreachable
 from coordinator.ports.store import BlockHeader, Hit, Watch
 from coordinator_core.competition.documents import convert_strict
+from coordinator_core.competition.fees import FeeMarket, price_lines
 from coordinator_core.competition.terms import Terms
 from coordinator_core.errors import Fault
 from coordinator_core.secp256k1 import SecretKey
@@ -46,7 +49,6 @@ NOW = UnixTime(VECTOR["created"]["time"])
 TIP = VECTOR["created"]["height"]
 ENTRY_IDS = tuple(f"01926f3b-0000-7000-8000-00000000000{n}" for n in range(1, 5))
 PLAYERS = tuple(SecretKey.from_bytes(bytes([n]) * 32).x_only.hex() for n in range(1, 5))
-FUNDING, OUTCOME, SPLIT = "f1" * 32, "0c" * 32, "5b" * 32
 LANE = "01926f3a-0000-7000-8000-0000000000{:02d}"
 
 
@@ -72,73 +74,6 @@ class Node:
         return FeeRate(25)
 
 
-def entry_facts(count: int, hold: HoldState, *, sealed: bool = False) -> list[Fact]:
-    """Tickets, signed entries and invoices of the first players, with picks opened when `sealed`."""
-    facts: list[Fact] = []
-    for n in range(count):
-        entry_id, ticket_hash = ENTRY_IDS[n], f"{n + 1:02x}" * 32
-        common: dict[str, Any] = {"entry_id": entry_id, "generation": 1, "ticket_hash": ticket_hash}
-        facts += [
-            Ticket(
-                **common,
-                player=PLAYERS[n],
-                entry_fee=Sats(50_000),
-                coordinator_fee=Sats(1_500),
-                network_fee=Sats(900 + n),
-                reserved_at=NOW,
-                receipt="{}",
-            ),
-            Entry(
-                **common,
-                entry_keys=("02" * 33,) * 8,
-                payout_hash="aa" * 32,
-                slot_key="02" * 33,
-                commitment="bb" * 32,
-                signed_event="{}",
-            ),
-            Invoice(
-                entry_id=entry_id,
-                generation=1,
-                payment_hash=ticket_hash,
-                payment_request="lnbcrt1",
-                value=Sats(52_400 + n),
-                state=hold,
-                expires_at=UnixTime(NOW + 600),
-                accepted_at=UnixTime(NOW + n),
-            ),
-        ]
-        if sealed:
-            picks = [{"target": "KORD", "metric": "temp_high", "choice": "over"}]
-            facts.append(
-                Seal(
-                    attempt=1,
-                    entry_id=entry_id,
-                    registration="{}",
-                    ciphertext="00",
-                    public_key="02" * 33,
-                    auth_public_key="02" * 33,
-                    salt="00" * 32,
-                    picks=msgspec.json.encode(picks).decode(),
-                    at=NOW,
-                )
-            )
-    return facts
-
-
-def session(count: int, attempt: int = 1) -> SessionOpen:
-    return SessionOpen(
-        attempt=attempt,
-        session_id="s",
-        user_id="u",
-        manifest="{}",
-        recipients="{}",
-        epochs=(),
-        registration="{}",
-        opened_at=NOW,
-        roster=ENTRY_IDS[:count],
-    )
-
-
 @dataclass
 class House:
     """The application, its database and a browser."""
@@ -148,7 +83,60 @@ class House:
     browser: httpx.AsyncClient
     node: Node
     terms: Terms
-    count: int = field(default=0)
+    static: Path
+    count: int = 0
+    now: UnixTime = NOW
+    ids: tuple[str, ...] = ENTRY_IDS
+    players: tuple[str, ...] = PLAYERS
+    funding: str = "f1" * 32
+    outcome: str = "0c" * 32
+    split: str = "5b" * 32
+
+    def change_terms(self, changes: dict[str, Any]) -> None:
+        """Replace members of the terms of competitions written from now on."""
+        document = json.loads(self.terms.to_bytes())
+        for path, value in changes.items():
+            *parents, name = path.split(".")
+            inner = document
+            for parent in parents:
+                inner = inner[parent]
+            inner[name] = value
+        self.terms = convert_strict(document, Terms, "terms")
+
+    def offered_network_fee(self) -> int:
+        """What a ticket's network fee is at the node's present rate."""
+        return price_lines(self.terms, FeeMarket(self.node.rate, FeeRate(25))).network_fee
+
+    def entries(self, count: int, hold: HoldState) -> list[Fact]:
+        """Ticket, signed entry and invoice of each of the first players."""
+        return [fact for n in range(count) for fact in _entry(n, hold)]
+
+    def session(self, count: int, attempt: int = 1) -> Fact:
+        """The keymeld session of an attempt."""
+        texts = dict.fromkeys(("manifest", "recipients", "registration"), "{}")
+        roster = ENTRY_IDS[:count]
+        return SessionOpen(
+            attempt=attempt, session_id="s", user_id="u", epochs=(), opened_at=NOW, roster=roster, **texts
+        )
+
+    def seals(self, count: int, picks: int = 1) -> list[Fact]:
+        """Sealed keys and opened picks of the first players."""
+        opened = msgspec.json.encode([{"target": "KORD", "metric": "temp_high", "choice": "over"}] * picks).decode()
+        keys = dict.fromkeys(("public_key", "auth_public_key"), "02" * 33)
+        texts = {"registration": "{}", "ciphertext": "00", "salt": "00" * 32, "picks": opened}
+        return [Seal(attempt=1, entry_id=entry_id, at=NOW, **keys, **texts) for entry_id in ENTRY_IDS[:count]]
+
+    def payout(self, player: int, state: PrizeState, failure: str | None = None) -> Fact:
+        """A payout that a player asked for on its own payout hash."""
+        return Payout(
+            entry_id=ENTRY_IDS[player],
+            payment_hash="aa" * 32,
+            payment_request="lnbcrt1",
+            amount=Sats(1),
+            atomic=True,
+            state=state,
+            failure=failure,
+        )
 
     async def competition(self, state: Competition, facts: Sequence[Fact] = (), title: str | None = None) -> str:
         """Write a competition with published terms; its id."""
@@ -187,6 +175,40 @@ class House:
         return answer.text
 
 
+def _entry(n: int, hold: HoldState) -> list[Fact]:
+    ticket_hash = f"{n + 1:02x}" * 32
+    common: dict[str, Any] = {"entry_id": ENTRY_IDS[n], "generation": 1}
+    ticket = Ticket(
+        **common,
+        ticket_hash=ticket_hash,
+        player=PLAYERS[n],
+        entry_fee=Sats(50_000),
+        coordinator_fee=Sats(1_500),
+        network_fee=Sats(900 + n),
+        reserved_at=NOW,
+        receipt="{}",
+    )
+    entry = Entry(
+        **common,
+        ticket_hash=ticket_hash,
+        entry_keys=("02" * 33,) * 8,
+        payout_hash="aa" * 32,
+        slot_key="02" * 33,
+        commitment="bb" * 32,
+        signed_event="{}",
+    )
+    invoice = Invoice(
+        **common,
+        payment_hash=ticket_hash,
+        payment_request="lnbcrt1",
+        value=ticket.price,
+        state=hold,
+        expires_at=UnixTime(NOW + 600),
+        accepted_at=UnixTime(NOW + n),
+    )
+    return [ticket, entry, invoice]
+
+
 @pytest.fixture
 def terms() -> Terms:
     return convert_strict(VECTOR["terms"], Terms, "terms")
@@ -214,20 +236,16 @@ async def house(tmp_path: Path, terms: Terms, built: Path) -> AsyncGenerator[Hou
     chain: Any = node
     clock = Clockwork(wall_clock=FixedClock(), store=store, chain_time=True)
     engine = Engine(Services(store=store, clock=clock, chain=chain, **others), poll_seconds=1.0)
-    api = Api(
-        engine=engine, origin="http://test", operator_token=Secret(b"operator"), network=Network.REGTEST
-    )
+    api = Api(engine=engine, origin="http://test", operator_token=Secret(b"operator"), network=Network.REGTEST)
     application = create_application(api, assets=Assets(built))
     # Without the lifespan: the engine's loops stay still, so a page shows exactly the facts of its test.
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     headers = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as browser:
-        yield House(store, application, browser, node, terms)
+        yield House(store, application, browser, node, terms, built)
     await store.close()
 
 
 @pytest.fixture
 async def open_competition(house: House, terms: Terms) -> str:
-    return await house.competition(
-        CollectingEntries(terms_hash=terms.hash.hex()), entry_facts(2, HoldState.ACCEPTED)
-    )
+    return await house.competition(CollectingEntries(terms_hash=terms.hash.hex()), house.entries(2, HoldState.ACCEPTED))

@@ -8,6 +8,7 @@ from coordinator.domain.competitions.states.entries_submitted import EntriesSubm
 from coordinator.domain.competitions.states.returning import EndsIn, Returning
 from coordinator.domain.facts import Keygen
 from coordinator.domain.typestate import State, Step, consumes
+from coordinator_core.errors import Misuse
 
 if TYPE_CHECKING:
     from coordinator.domain.competitions.states.event_created import EventCreated
@@ -24,7 +25,7 @@ class AwaitingKeygen(State, frozen=True, kw_only=True, tag="awaiting_keygen"):
     def keys_verified(self, keygen: Keygen) -> Step[EntriesSubmitted]:
         """Everyone sealed; the roster and all aggregates were recomputed and equal."""
         if keygen.attempt != self.attempt:
-            raise ValueError("keygen result of another attempt")
+            raise Misuse("keygen result of another attempt")
         step = EntriesSubmitted(roster=self.roster, attempt=self.attempt, event_id=self.event_id)
         return Step(step, f"attempt {self.attempt}: all {len(self.roster)} players sealed their keys")
 

@@ -8,6 +8,7 @@ from coordinator.domain.competitions.states.funding_ready import FundingReady
 from coordinator.domain.competitions.states.returning import EndsIn, Returning
 from coordinator.domain.facts import ContractSigned
 from coordinator.domain.typestate import State, Step, consumes
+from coordinator_core.errors import Misuse
 
 if TYPE_CHECKING:
     from coordinator.domain.competitions.states.event_created import EventCreated
@@ -25,7 +26,7 @@ class AwaitingSigning(State, frozen=True, kw_only=True, tag="awaiting_signing"):
     def contract_signed(self, signed: ContractSigned) -> Step[FundingReady]:
         """Every signature of the contract was verified."""
         if signed.attempt != self.attempt:
-            raise ValueError("signatures of another attempt")
+            raise Misuse("signatures of another attempt")
         step = FundingReady(
             roster=self.roster,
             attempt=self.attempt,

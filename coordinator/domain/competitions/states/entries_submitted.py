@@ -1,4 +1,4 @@
-"""EntriesSubmitted(i): entries stand at the oracle, its statement equals roster and terms; parameters and coins are pinned."""
+"""EntriesSubmitted(i): the oracle has the entries, its statement equals roster and terms; the contract is pinned."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from coordinator_core.units import Height
 
 
 class FundingBroadcasted(State, frozen=True, kw_only=True, tag="funding_broadcasted"):
-    """From here on only a confirmed conflict can stop the contract."""
+    """Once the funding left, only a confirmed conflict can stop the contract."""
 
     roster: tuple[str, ...]
     attempt: int
@@ -29,6 +29,11 @@ class FundingBroadcasted(State, frozen=True, kw_only=True, tag="funding_broadcas
             contract=self.contract,
         )
         return Step(step, f"funding confirmed in block {height}")
+
+    @consumes
+    def recalled(self, reason: str) -> Step[Returning]:
+        """The funding was never handed to anyone and must not leave any more."""
+        return Step(Returning(reason=reason, ends_in="failed"), reason)
 
     @consumes
     def conflicted(self, by_txid: str) -> Step[Returning]:

@@ -8,6 +8,7 @@ from coordinator.domain.competitions.states.funding_broadcasted import FundingBr
 from coordinator.domain.competitions.states.returning import EndsIn, Returning
 from coordinator.domain.facts import HoldsRead
 from coordinator.domain.typestate import State, Step, consumes
+from coordinator_core.errors import Misuse
 
 if TYPE_CHECKING:
     from coordinator.domain.competitions.states.event_created import EventCreated
@@ -27,7 +28,7 @@ class FundingReady(State, frozen=True, kw_only=True, tag="funding_ready"):
     def broadcast(self, holds: HoldsRead) -> Step[FundingBroadcasted]:
         """Every hold was just re-read ACCEPTED with enough left and it is not past F: the funding may leave."""
         if holds.lost or holds.attempt != self.attempt:
-            raise ValueError("the holds were not re-read for this attempt")
+            raise Misuse("the holds were not re-read for this attempt")
         step = FundingBroadcasted(
             roster=self.roster,
             attempt=self.attempt,

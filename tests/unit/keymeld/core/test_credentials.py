@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from coordinator_core.errors import InvalidInput, InvalidSignature, Refused
 from coordinator_core.keymeld.credentials import SessionCredentials
 from coordinator_core.keymeld.ecies import decrypt
 from coordinator_core.keymeld.initialization import Initialization
+from coordinator_core.keymeld.recipients import EnclaveRecipients
 from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.secret import Secret
 
@@ -67,3 +69,37 @@ def test_every_member_of_an_initialization_is_signed(keygen: Any) -> None:
     other = {**members, "session_public_key": SecretKey.generate().public_key}
     with pytest.raises(InvalidInput, match="session_public_key"):
         Initialization(**other).verify(keygen.manifest)
+
+
+def forged_recipients(keygen: Any) -> EnclaveRecipients:
+    members = {name: getattr(keygen.recipients, name) for name in EnclaveRecipients.__struct_fields__}
+    return EnclaveRecipients(**{**members, "signature": bytes(64)})
+
+
+def test_nothing_is_sealed_to_recipients_that_nobody_signed(keygen: Any) -> None:
+    forged = forged_recipients(keygen)
+    with pytest.raises(InvalidSignature):
+        Initialization.sign(
+            keygen.manifest,
+            forged,
+            session_secret=keygen.credentials.session_secret,
+            coordinator_pubkey=keygen.keys[keygen.coordinator].public_key,
+            enclave_key_epoch=3,
+            creator_key=keygen.credentials.creator_key,
+        )
+    keygen.recipients = forged
+    with pytest.raises(InvalidSignature):
+        keygen.register(keygen.players[0])
+
+
+def test_a_key_is_sealed_with_the_manifests_slot_key_only(keygen: Any) -> None:
+    keygen.slots[keygen.players[0]] = SecretKey.generate()
+    with pytest.raises(InvalidSignature):
+        keygen.register(keygen.players[0])
+
+
+def test_a_stored_initialization_is_verified(keygen: Any) -> None:
+    body = json.loads(opening(keygen).to_json())
+    body["enclave_key_epoch"] += 1
+    with pytest.raises(InvalidSignature):
+        Initialization.from_json(json.dumps(body), keygen.manifest)

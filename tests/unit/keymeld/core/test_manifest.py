@@ -7,7 +7,14 @@ import msgspec
 import pytest
 
 from coordinator_core.errors import InvalidInput, InvalidSignature, Refused
-from coordinator_core.keymeld.manifest import SessionManifest, SignedManifest, Subset
+from coordinator_core.keymeld.canonical import sign_authorization
+from coordinator_core.keymeld.manifest import (
+    MANIFEST_DOMAIN,
+    SessionManifest,
+    SignedManifest,
+    Subset,
+    define_subsets,
+)
 from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.units import Seconds
 
@@ -134,3 +141,22 @@ def test_values_are_frozen(keygen: Any) -> None:
         keygen.manifest.manifest.timeout_secs = Seconds(1)
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({}, SessionManifest)
+
+
+def test_rules_hold_for_a_manifest_that_its_creator_signed(keygen: Any) -> None:
+    subset = keygen.manifest.manifest.subset_definitions[0]
+    manifest = changed(keygen.manifest, subset_definitions=(subset, subset))
+    signature = sign_authorization(MANIFEST_DOMAIN, manifest.payload(), keygen.credentials.creator_key)
+    with pytest.raises(InvalidInput, match="twice"):
+        SignedManifest.from_json(SignedManifest(manifest, signature).to_json())
+
+
+def test_a_subset_of_one_is_refused(keygen: Any) -> None:
+    manifest = changed(keygen.manifest, subset_definitions=(Subset(STRANGER, (keygen.coordinator,)),))
+    with pytest.raises(InvalidInput, match="at least two"):
+        SignedManifest.sign(manifest, keygen.credentials.creator_key)
+
+
+def test_every_group_gets_an_id(keygen: Any) -> None:
+    with pytest.raises(InvalidInput, match="1 for 2 groups"):
+        define_subsets([STRANGER], [["a", "b"], ["c", "d"]])
