@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import httpx
 
 from coordinator.cli.stack import Child, free_port, start
 
 SECONDS = 30.0
+SERVICES: Final = ("node", "lightning", "keymeld", "oracle", "relay")
+"""Embedded services in the order they start: Lightning and oracle follow the node."""
+NEEDED: Final = ("node", "lightning", "keymeld", "oracle")
+"""Without these there is no coordinator."""
+_PORT_OPTIONS: Final = {
+    "node": (("--rpc-port", "node"), ("--esplora-port", "esplora")),
+    "lightning": (("--port", "lightning"), ("--control-port", "lightning_control")),
+}
+_CLOCK: Final = ("--clock-rpc", "--clock-rpc-cookie")
 SETTINGS = """\
 network = "regtest"
 data_dir = "{data}"
 domain_clock = "chain"
+relays = [{relays}]
 
 [bitcoin]
 rpc_url = "{rpc}"
@@ -45,6 +56,8 @@ class Stack:
     directory: Path
     children: dict[str, Child] = field(default_factory=dict[str, Child])
     port: int = 0
+    ports: dict[str, int] = field(default_factory=dict[str, int])
+    """Ports to listen on; what is not named takes a free one. Running competitions name their oracle and keymeld."""
 
     def __enter__(self) -> Stack:
         return self
@@ -63,22 +76,48 @@ class Stack:
         self.children[name] = start(name, arguments, log, environment)
         return self.children[name]
 
-    def start_services(self, *, seed: str = "demo") -> None:
-        """Node first, the others follow its height and time."""
-        node = self._embedded("node", "--block-interval-seconds", "60", "--seed", seed)
-        follow = ("--bitcoin-rpc", node.ready["url"], "--bitcoin-cookie", node.ready["rpc_cookie_file"])
-        self._embedded("lightning", *follow)
-        self._embedded("keymeld", "--enclaves", "2")
-        clock = ("--clock-rpc", node.ready["url"], "--clock-rpc-cookie", node.ready["rpc_cookie_file"])
-        self._embedded("oracle", "--seed", seed, "--tick-seconds", "0.5", *clock)
+    def start_services(
+        self,
+        *,
+        seed: str = "demo",
+        oracle: bool = True,
+        genesis_time: int | None = None,
+        names: Collection[str] = NEEDED,
+    ) -> None:
+        """Node first, the others follow its height and time. Without `oracle` there has to be one elsewhere."""
+        wanted = [name for name in SERVICES if name in names and (oracle or name != "oracle")]
+        own = {
+            "node": ("--block-interval-seconds", "60", "--seed", seed),
+            "keymeld": ("--enclaves", "2"),
+            "oracle": ("--seed", seed, "--tick-seconds", "0.5"),
+        }
+        for name in wanted:
+            start_of_chain = name == "node" and genesis_time is not None
+            more = ("--genesis-time", str(genesis_time)) if start_of_chain else self._node_to_follow(name)
+            self._embedded(name, *own.get(name, ()), *more, *self._port_options(name))
+
+    def _node_to_follow(self, name: str) -> tuple[str, ...]:
+        if name not in ("lightning", "oracle") or "node" not in self.children:
+            return ()
+        node = self.children["node"].ready
+        url, cookie = ("--bitcoin-rpc", "--bitcoin-cookie") if name == "lightning" else _CLOCK
+        return (url, node["url"], cookie, node["rpc_cookie_file"])
+
+    def _port_options(self, name: str) -> tuple[str, ...]:
+        options = _PORT_OPTIONS.get(name, (("--port", name),))
+        known = [(option, str(self.ports[port])) for option, port in options if port in self.ports]
+        return tuple(word for pair in known for word in pair)
 
     def _embedded(self, name: str, *arguments: str) -> Child:
         data = str(self.directory / name)
         return self.launch(name, [f"coordinator.embedded.{name}", "--data-dir", data, "--exit-with-parent", *arguments])
 
-    def start_coordinator(self) -> Child:
-        """A coordinator against the stack; the same directory and port again after a kill."""
-        self.port = self.port or free_port()
+    def start_coordinator(self, *, oracle_url: str | None = None) -> Child:
+        """A coordinator against the stack; the same directory and port again after a kill.
+
+        `oracle_url` names an oracle outside of the stack, which has to know the coordinator's key by itself.
+        """
+        self.port = self.port or self.ports.get("coordinator") or free_port()
         settings = self.directory / "coordinator.toml"
         settings.write_text(
             SETTINGS.format(
@@ -89,7 +128,8 @@ class Stack:
                 lightning=self.url("lightning"),
                 macaroon=self.children["lightning"].ready["macaroon_file"],
                 keymeld=self.url("keymeld"),
-                oracle=self.url("oracle"),
+                oracle=oracle_url or self.url("oracle"),
+                relays=f'"{self.url("relay")}"' if "relay" in self.children else "",
                 port=self.port,
             )
         )
@@ -98,15 +138,21 @@ class Stack:
             ["coordinator.cli.main", "run", "--settings", str(settings), "--ready-line"],
             {"COORDINATOR_PASSPHRASE": os.environ.get("COORDINATOR_PASSPHRASE", "regtest only")},
         )
-        self._introduce_to_oracle()
+        if oracle_url is None:
+            self._introduce_to_oracle()
         return child
 
-    def _introduce_to_oracle(self) -> None:
-        """Put the coordinator's key on the oracle's list, as its operator would."""
+    def identity(self) -> str:
+        """The coordinator's public Nostr key, 32 bytes in hex."""
         headers = {"Authorization": f"Bearer {self.operator_token}"}
         with httpx.Client(timeout=SECONDS, trust_env=False) as client:
             known = client.get(f"{self.url('coordinator')}/api/v1/operator/identity", headers=headers)
-            body = {"role": "coordinator", "pubkey": known.raise_for_status().json()["nostr_public_key"]}
+            return str(known.raise_for_status().json()["nostr_public_key"])
+
+    def _introduce_to_oracle(self) -> None:
+        """Put the coordinator's key on the oracle's list, as its operator would."""
+        body = {"role": "coordinator", "pubkey": self.identity()}
+        with httpx.Client(timeout=SECONDS, trust_env=False) as client:
             client.post(f"{self.control('oracle')}/control/allow", json=body).raise_for_status()
 
     def url(self, name: str) -> str:

@@ -10,7 +10,6 @@ from coordinator.engine.apply import InvariantViolation, apply_lane
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.store import Store
-from coordinator_core.errors import CoreError
 
 IDLE_SECONDS = 0.5
 
@@ -47,7 +46,7 @@ class Applier:
                     return True
                 await apply_lane(tx, record, self._clock)
                 await tx.finish_inbox(lane, self._clock.wall())
-        except (InvariantViolation, CoreError, ValueError) as error:
+        except (InvariantViolation, ValueError) as error:
             await self._quarantine(lane, error)
         self._wakeups.duties.set()
         self._wakeups.changed(lane)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -35,6 +36,9 @@ class Applied:
     state: Competition
     lane: Lane
     steps: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    duties: Mapping[str, tuple[str, str, bytes]] = field(default_factory=dict[str, tuple[str, str, bytes]])
+    watches: Sequence[Watch] = ()
+    wake: Wake = field(default_factory=Wake)
 
 
 async def world_of(record: LaneRecord, clock: Clockwork) -> World:
@@ -53,7 +57,20 @@ async def world_of(record: LaneRecord, clock: Clockwork) -> World:
 
 async def apply_lane(tx: Transaction, record: LaneRecord, clock: Clockwork) -> Applied:
     """Run a loaded lane to its fixpoint and write everything that follows. Raises InvariantViolation."""
-    lane = codec.lane_of(record, await world_of(record, clock))
+    world = await world_of(record, clock)
+    try:
+        applied = _decide(record, world)
+    except InvariantViolation:
+        raise
+    except Exception as error:
+        # Pure code over the rows of one lane: whatever it raises concerns this lane alone.
+        raise InvariantViolation(f"{type(error).__name__}: {error}") from error
+    await _write(tx, record, applied)
+    return applied
+
+
+def _decide(record: LaneRecord, world: World) -> Applied:
+    lane = codec.lane_of(record, world)
     applied = Applied(state=codec.decode_state(record.state), lane=lane)
     for _ in range(MAX_STEPS):
         before = codec.tag(applied.state)
@@ -64,7 +81,12 @@ async def apply_lane(tx: Transaction, record: LaneRecord, clock: Clockwork) -> A
         applied.steps.append((before, codec.tag(step.state), step.reason))
     else:
         raise InvariantViolation(f"no fixpoint after {MAX_STEPS} steps")
-    await _write(tx, record, applied)
+    state = applied.state
+    applied.duties = {d.id(lane.id): (d.channel.value, d.kind(), codec.encode_duty(d)) for d in wanted(state, lane)}
+    look = watched(state, lane)
+    applied.watches = sorted([Watch("t", key) for key in look.transactions] + [Watch("o", k) for k in look.outpoints])
+    again = deadline(state, lane)
+    applied.wake = Wake(wall=again.wall, domain=again.domain, height=again.height)
     return applied
 
 
@@ -76,10 +98,6 @@ async def _write(tx: Transaction, record: LaneRecord, applied: Applied) -> None:
         await tx.save_state(record, applied.steps, codec.encode_state(state), now, terminal=terminal)
         for before, after, reason in applied.steps:
             log.info("transition", lane=record.id, before=before, after=after, reason=reason)
-    duties = {d.id(lane.id): (d.channel.value, d.kind(), codec.encode_duty(d)) for d in wanted(state, lane)}
-    await tx.want_duties(lane.id, duties, float(now))
-    look = watched(state, lane)
-    watches = [Watch("t", key) for key in look.transactions] + [Watch("o", key) for key in look.outpoints]
-    await tx.set_watches(lane.id, sorted(watches))
-    again = deadline(state, lane)
-    await tx.set_wake(lane.id, Wake(wall=again.wall, domain=again.domain, height=again.height))
+    await tx.want_duties(lane.id, applied.duties, float(now))
+    await tx.set_watches(lane.id, applied.watches)
+    await tx.set_wake(lane.id, applied.wake)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Mapping
 
 import structlog
@@ -77,23 +78,30 @@ class ChainLoop:
             domain = block.time if self._clock.chain_time else wall
             lanes.update(await tx.fire_timers(wall, domain, block.height))
             for lane in sorted(lanes):
-                await tx.notify(lane, BLOCK_PRIORITY, "chain", f"{block.block_hash}/{lane}", "block", wall)
+                await tx.notify(lane, BLOCK_PRIORITY, "chain", _once(), "block", wall)
         self._clock.moved(header)
         self._wakeups.apply.set()
 
     async def _roll_back(self, cursor: BlockHeader) -> bool:
         log.warning("reorg", height=cursor.height, block=cursor.block_hash)
         wall = self._clock.wall()
+        # Below the block at which the database was made nothing is stored: the node's own block is the new start.
+        first = await self._store.tip(first=True)
+        below = first is not None and first.height == cursor.height
+        base = await self._chain.block_at(Height(cursor.height - 1)) if below else None
+        if below and base is None:
+            log.warning("the node's chain is shorter than ours: waiting", height=cursor.height)
+            return False
         async with self._store.write() as tx:
             lanes = set(await tx.drop_tip())
-            lanes.update(await tx.fire_timers(wall, wall, cursor.height))
+            # Depth became less: everyone who waits for the next block looks again.
+            domain = cursor.time if self._clock.chain_time else wall
+            lanes.update(await tx.fire_timers(wall, domain, Height(cursor.height + 1)))
             for lane in sorted(lanes):
-                dkey = f"reorg/{cursor.block_hash}/{lane}"
-                await tx.notify(lane, BLOCK_PRIORITY, "chain", dkey, "reorg", wall)
-        tip = await self._store.tip()
-        self._clock.moved(tip)
-        if tip is None:
-            await self.start()
+                await tx.notify(lane, BLOCK_PRIORITY, "chain", _once(), "reorg", wall)
+            if base is not None:
+                await tx.add_block(base)
+        self._clock.moved(await self._store.tip())
         self._wakeups.apply.set()
         return True
 
@@ -106,10 +114,10 @@ class ChainLoop:
             cursor = await self._clock.tip()
             async with self._store.write() as tx:
                 if found is not None and found[1].height <= cursor.height:
-                    await tx.add_hits(found[1], [Hit(lane, watch, found[0])])
-                    await tx.notify(
-                        lane, BLOCK_PRIORITY, "chain", f"backfill/{watch.key}/{lane}", "block", self._clock.wall()
-                    )
+                    if not await tx.add_hits(found[1], [Hit(lane, watch, found[0])]):
+                        # The node is on another branch than the cursor: searched again after the roll back.
+                        continue
+                    await tx.notify(lane, BLOCK_PRIORITY, "chain", _once(), "block", self._clock.wall())
                 await tx.mark_backfilled(lane, watch)
         if unfilled:
             self._wakeups.apply.set()
@@ -128,6 +136,11 @@ class ChainLoop:
         if block is None:
             return None
         return txid, BlockHeader(block.height, block.block_hash, block.time, block.median_time_past)
+
+
+def _once() -> str:
+    """A key of its own for each notification: the same block can be connected twice, and has to be heard twice."""
+    return uuid.uuid4().hex
 
 
 def _split(outpoint: str) -> tuple[str, int]:

@@ -59,6 +59,8 @@ async def submit(
         record = await tx.load(lane)
         if record is None:
             raise UnknownCompetition("competition", "is not known", "take an id from the list", fault=Fault.PLAYER)
+        if record.quarantined is not None:
+            raise Conflict("competition", "is stopped until an operator has looked at it", "try again later")
         view = codec.lane_of(record, await world_of(record, clock))
         decision = decide(codec.decode_state(record.state), view)
         for resource, purpose, field in decision.resources:

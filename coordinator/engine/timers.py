@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.wakeups import Wakeups
@@ -19,7 +20,6 @@ class TimerLoop:
         self._store = store
         self._clock = clock
         self._wakeups = wakeups
-        self._fired = 0
 
     async def run(self) -> None:
         """Fire for ever."""
@@ -36,8 +36,5 @@ class TimerLoop:
             return
         async with self._store.write() as tx:
             for lane in await tx.fire_timers(wall, domain, tip.height):
-                self._fired += 1
-                await tx.notify(
-                    lane, TIMER_PRIORITY, "timer", f"{lane}/{wall}/{tip.height}/{self._fired}", "timer", wall
-                )
+                await tx.notify(lane, TIMER_PRIORITY, "timer", uuid.uuid4().hex, "timer", wall)
         self._wakeups.apply.set()

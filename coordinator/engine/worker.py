@@ -69,22 +69,18 @@ class Worker:
 
     async def _run(self, row: DutyRow) -> None:
         try:
-            outcome = await self._attempt(row)
-            await self._commit(row, outcome)
+            await self._commit(row, await self._attempt(row))
+        except Exception:
+            # Nothing was written: the lease ends and the duty is taken up again, its siblings go on.
+            log.exception("outcome not committed", duty=row.id)
         finally:
             self._running[row.channel] -= 1
             self._wakeups.duties.set()
 
     async def _attempt(self, row: DutyRow) -> Outcome:
-        record = await self._store.lane(row.lane)
-        if record is None or row.kind not in self._executors:
-            return Again(MAX_BACKOFF, reason=f"nothing here can execute {row.kind}")
-        lane = codec.lane_of(record, await world_of(record, self._clock))
-        task = Task(row.id, codec.decode_duty(row.args), codec.decode_state(record.state), lane, row.attempts)
-        heartbeat = asyncio.timeout(LEASE_SECONDS * 0.9)
         try:
-            async with heartbeat:
-                return await self._executors[row.kind](task)
+            async with asyncio.timeout(LEASE_SECONDS * 0.9):
+                return await self._execute(row)
         except TimeoutError:
             return Again(_backoff(row.failures), reason="took longer than its lease")
         except Unreachable as error:
@@ -96,6 +92,14 @@ class Worker:
             # A defect of ours must not end the loop for every other competition; it is retried, counted and seen.
             log.exception("duty raised", duty=row.id)
             return Again(_backoff(row.failures + 3), reason=f"{type(error).__name__}: {error}")
+
+    async def _execute(self, row: DutyRow) -> Outcome:
+        record = await self._store.lane(row.lane)
+        if record is None or row.kind not in self._executors:
+            return Again(MAX_BACKOFF, reason=f"nothing here can execute {row.kind}")
+        lane = codec.lane_of(record, await world_of(record, self._clock))
+        task = Task(row.id, codec.decode_duty(row.args), codec.decode_state(record.state), lane, row.attempts)
+        return await self._executors[row.kind](task)
 
     async def _commit(self, row: DutyRow, outcome: Outcome) -> None:
         now = time.time()

@@ -118,7 +118,7 @@ class BroadcastResult(Struct, frozen=True):
 
 
 class Coin(Struct, frozen=True):
-    """An unspent output of our own wallet. `confirmations` is 0 for one in the mempool."""
+    """An unspent output, at least one block deep."""
 
     outpoint: Outpoint
     value: Sats
@@ -150,11 +150,12 @@ class Chain(Protocol):
         ...
 
     async def spend_of(self, outpoint: Outpoint) -> Spend | None:
-        """Who spends an outpoint; None while nobody does."""
+        """Who spends an outpoint; None while nobody does, never because the search ended."""
         ...
 
     async def coins_of(self, scripts: Sequence[bytes]) -> tuple[Coin, ...]:
-        """Unspent outputs that pay one of `scripts`, confirmed or not."""
+        """Confirmed outputs that pay one of `scripts` and that nothing spends, in chain or mempool; no immature
+        coinbase. A coin of ours must not hang on a parent that may vanish."""
         ...
 
     async def broadcast(self, raw: bytes) -> BroadcastResult:

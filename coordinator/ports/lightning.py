@@ -119,9 +119,7 @@ class Lightning(Protocol):
         """Cancel an invoice; the returned lookup says what it is now (CANCELED, or SETTLED when it was too late)."""
         ...
 
-    async def pay(
-        self, payment_request: str, *, fee_limit: Sats, timeout: Seconds, cltv_limit: Blocks
-    ) -> Payment:
+    async def pay(self, payment_request: str, *, fee_limit: Sats, timeout: Seconds, cltv_limit: Blocks) -> Payment:
         """Start a payment and wait at most `timeout` for its end. Callers reconcile with payment() before repeating."""
         ...
 

@@ -179,8 +179,8 @@ class Transaction(Protocol):
         """Watches that the past was not searched for yet."""
         ...
 
-    async def add_hits(self, block: BlockHeader, hits: Sequence[Hit]) -> None:
-        """Hits in a stored block."""
+    async def add_hits(self, block: BlockHeader, hits: Sequence[Hit]) -> bool:
+        """Hits in a stored block. False, and nothing is written, when this block is not stored."""
         ...
 
     async def mark_backfilled(self, lane: str, watch: Watch) -> None:
@@ -223,8 +223,8 @@ class Store(Protocol):
         """A pin, if it is written."""
         ...
 
-    async def tip(self) -> BlockHeader | None:
-        """The chain cursor."""
+    async def tip(self, *, first: bool = False) -> BlockHeader | None:
+        """The chain cursor; `first`: the lowest stored block, at which the database was made."""
         ...
 
     async def watched(self) -> Mapping[Watch, frozenset[str]]:

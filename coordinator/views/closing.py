@@ -8,13 +8,12 @@ from coordinator.domain.competitions import closing
 from coordinator.domain.competitions.states import (
     AwaitingKeygen,
     AwaitingSigning,
-    Cancelled,
+    Closing,
     CollectingEntries,
     Competition,
     Created,
     EntriesSubmitted,
-    Failed,
-    Returning,
+    Opening,
 )
 from coordinator.domain.facts import (
     Approval,
@@ -43,7 +42,7 @@ def keymeld_status(state: Competition, lane: Lane, entry_id: str) -> dict[str, o
         "waiting_for": waiting_for(state, lane),
         "in_attempt": entry_id in roster,
         "sealed": attempt is not None and lane.facts.get(Seal, f"{attempt}/{entry_id}") is not None,
-        "closing_done": _is_done(state, lane, attempt),
+        "closing_done": _is_done(state),
         **_session(lane, attempt, entry_id),
         **_batches(state, lane, attempt, entry_id),
     }
@@ -72,10 +71,9 @@ def _approvals(lane: Lane, attempt: int | None, roster: tuple[str, ...]) -> dict
     return {entry_id: closing.approved(lane, attempt, entry_id) for entry_id in roster}
 
 
-def _is_done(state: Competition, lane: Lane, attempt: int | None) -> bool:
-    if isinstance(state, Returning | Cancelled | Failed):
-        return True
-    return attempt is not None and lane.facts.get(ContractSigned, attempt) is not None
+def _is_done(state: Competition) -> bool:
+    """True once the funding left, or nothing is left to close: a hold that is lost before starts another attempt."""
+    return not isinstance(state, Opening | Closing)
 
 
 def _session(lane: Lane, attempt: int | None, entry_id: str) -> dict[str, object]:

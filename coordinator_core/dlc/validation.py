@@ -17,6 +17,7 @@ from typing import Final
 from coordinator_core.dlc.outcomes import EXPIRY, label
 from coordinator_core.dlc.parameters import MAX_OUTCOMES, MAX_PLAYERS, ContractParameters
 from coordinator_core.errors import InvalidInput, Refused
+from coordinator_core.musig2 import is_adaptor_point
 from coordinator_core.secp256k1 import is_point
 from coordinator_core.transaction import DUST_PAY_TO_ANCHOR
 from coordinator_core.units import MAX_MONEY
@@ -95,7 +96,7 @@ def _check_keys(parameters: ContractParameters) -> None:
 
 def _check_points(parameters: ContractParameters) -> None:
     for i, point in enumerate(parameters.event.locking_points):
-        if not is_point(point):
+        if not is_adaptor_point(point):
             what = "is the point at infinity" if point == INFINITY else "is not a point of the curve"
             fix = "give the point that the oracle's announcement implies, 33 bytes"
             raise InvalidInput(f"event.locking_points[{i}]", what, fix)

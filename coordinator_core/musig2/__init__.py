@@ -14,7 +14,7 @@ variant B, whoever could choose the adaptor point after seeing nonces could forg
 from coordinator_core.musig2.adaptor import adapt, extract
 from coordinator_core.musig2.aggregation import aggregate_nonces, aggregate_signatures, verify_partial
 from coordinator_core.musig2.guard import run as _run_guard
-from coordinator_core.musig2.item import SigningItem
+from coordinator_core.musig2.item import SigningItem, is_adaptor_point
 from coordinator_core.musig2.keyset import KeySet
 from coordinator_core.musig2.multi import MultiSigner
 from coordinator_core.musig2.solo import SoloSigner
@@ -29,6 +29,7 @@ __all__ = [
     "aggregate_nonces",
     "aggregate_signatures",
     "extract",
+    "is_adaptor_point",
     "verify",
     "verify_batch",
     "verify_partial",

@@ -24,15 +24,10 @@ def keys_by_point(secret_keys: Sequence[SecretKey]) -> dict[bytes, SecretKey]:
 
 def effective_secret(key_set: KeySet, held: Mapping[bytes, SecretKey], field: str) -> SecretKey:
     """The secret x of the held members. Raises InvalidInput, naming `field`, if no member is held."""
-    total: SecretKey | None = None
-    for member in key_set.members:
-        secret = held.get(member)
-        if secret is not None:
-            share = secret.multiplied(key_set.coefficient(member))
-            total = share if total is None else total.plus(share)
-    if total is None:
+    pairs = [(held[m], c) for m, c in zip(key_set.members, key_set.coefficients(), strict=True) if m in held]
+    if not pairs:
         raise InvalidInput(field, "holds none of this signer's keys", "leave the item to its signers")
-    return total.negated() if key_set.negates else total
+    return SecretKey.linear_combination(pairs, negate=key_set.negates)
 
 
 def effective_point(key_set: KeySet, signer_keys: Sequence[bytes]) -> bytes:

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
+from coordinator_core.errors import InvalidInput
 from coordinator_core.musig2.keyset import KeySet
 from coordinator_core.secp256k1.native import exact_bytes
 from coordinator_core.secp256k1.points import parse_native
+
+
+_CACHED_POINTS: Final = 1 << 14
+
+
+def is_adaptor_point(point: bytes) -> bool:
+    """True for 33 bytes that are a point of the curve; its parsed form is kept for the items that will use it."""
+    try:
+        _parse_adaptor_point(point)
+    except InvalidInput:
+        return False
+    return True
+
+
+@lru_cache(maxsize=_CACHED_POINTS)
+def _parse_adaptor_point(point: bytes) -> Any:
+    return parse_native(point, "adaptor point")
 
 
 class _Item(NamedTuple):
@@ -28,7 +47,7 @@ class SigningItem(_Item):
     def __new__(cls, key_set: KeySet, message: bytes, adaptor_point: bytes | None = None) -> SigningItem:
         """Check the message, and parse the adaptor point once for all later uses."""
         exact_bytes(message, 32, "message")
-        native = None if adaptor_point is None else parse_native(adaptor_point, "adaptor point")
+        native = None if adaptor_point is None else _parse_adaptor_point(adaptor_point)
         return tuple.__new__(cls, (key_set, message, adaptor_point, native))
 
     def __eq__(self, other: object) -> bool:

@@ -26,6 +26,7 @@ class KeySet:
     """
 
     __slots__ = (
+        "_coefficients",
         "_form",
         "_hash",
         "_list_hash",
@@ -73,6 +74,7 @@ class KeySet:
         self._list_hash = tagged_hash("KeyAgg list", b"".join(members))
         self._second = next((member for member in members if member != members[0]), None)
         self._hash = hash((members, tweaks))
+        self._coefficients: tuple[bytes, ...] | None = None
         self._form: tuple[int, tuple[tuple[bytes, int], ...]] | None = None
         self.form_confirmed = False
 
@@ -112,12 +114,18 @@ class KeySet:
             return scalar_to_bytes(1)
         return scalar_to_bytes(int.from_bytes(tagged_hash("KeyAgg coefficient", self._list_hash + member), "big"))
 
+    def coefficients(self) -> tuple[bytes, ...]:
+        """The coefficients of all members in their order."""
+        if self._coefficients is None:
+            self._coefficients = tuple(map(self.coefficient, self.members))
+        return self._coefficients
+
     def linear_form(self) -> tuple[int, tuple[tuple[bytes, int], ...]]:
         """(t, ((member, c), ...)) with even aggregate = t*G + sum of c*member; scalars modulo the order."""
         if self._form is None:
             sign = -1 if self.negates else 1
-            coefficients = ((m, sign * int.from_bytes(self.coefficient(m), "big")) for m in self.members)
-            self._form = int.from_bytes(self.tweak_term, "big"), tuple(coefficients)
+            numbers = (sign * int.from_bytes(coefficient, "big") for coefficient in self.coefficients())
+            self._form = int.from_bytes(self.tweak_term, "big"), tuple(zip(self.members, numbers, strict=True))
         return self._form
 
     def __eq__(self, other: object) -> bool:

@@ -53,32 +53,25 @@ class Coefficients:
 
 def multiply(points: Sequence[Any], coefficients: Coefficients) -> Any | None:
     """The sum of coefficient i times native point i, or None for infinity."""
-    count, bits = coefficients.count, coefficients.bits
-    weights: list[Any | None] = []
-    buckets = _Buckets(bits)
-    for window in range(coefficients.windows):
+    count, bits, windows = coefficients.count, coefficients.bits, coefficients.windows
+    members = [[digit for digit in range(1 << bits) if digit >> bit & 1] for bit in range(bits)]
+    memory = ffi.new("secp256k1_pubkey[]", windows << bits)
+    positions: list[list[Any]] = []
+    for window in range(windows):
         digits = coefficients.digits[window * count : (window + 1) * count]
-        weights.extend(buckets.bit_sums(points, digits))
-    return _double_and_add(weights)
+        sums = _bucket_sums(points, digits, memory + (window << bits), 1 << bits)
+        positions.extend([sums[digit] for digit in bucket if digit in sums] for bucket in members)
+    return _double_and_add(positions)
 
 
-class _Buckets:
-    def __init__(self, bits: int) -> None:
-        self._size = 1 << bits
-        self._sums: Any = ffi.new("secp256k1_pubkey[]", self._size)
-        self._members = [[digit for digit in range(self._size) if digit >> bit & 1] for bit in range(bits)]
-
-    def bit_sums(self, points: Sequence[Any], digits: bytes) -> list[Any | None]:
-        """For each bit of a digit: the sum of the points whose digit has that bit."""
-        buckets: list[list[Any]] = [[] for _ in range(self._size)]
-        append = [bucket.append for bucket in buckets]
-        for point, digit in zip(points, digits, strict=True):
-            append[digit](point)
-        sums = [None, *(_sum(buckets[digit], self._sums + digit) for digit in range(1, self._size))]
-        return [
-            _sum([sums[d] for d in members if sums[d] is not None], ffi.new("secp256k1_pubkey *"))
-            for members in self._members
-        ]
+def _bucket_sums(points: Sequence[Any], digits: bytes, outputs: Any, size: int) -> dict[int, Any]:
+    """By digit: the sum of the points that have it. Digit 0 counts for nothing and is left out."""
+    buckets: list[list[Any]] = [[] for _ in range(size)]
+    append = [bucket.append for bucket in buckets]
+    for point, digit in zip(points, digits, strict=True):
+        append[digit](point)
+    sums = ((digit, _sum(buckets[digit], outputs + digit)) for digit in range(1, size))
+    return {digit: total for digit, total in sums if total is not None}
 
 
 def _sum(points: list[Any], output: Any) -> Any | None:
@@ -90,14 +83,11 @@ def _sum(points: list[Any], output: Any) -> Any | None:
     return output if found else None
 
 
-def _double_and_add(weights: list[Any | None]) -> Any | None:
-    """The sum of 2^k * weights[k], most significant first."""
+def _double_and_add(positions: list[list[Any]]) -> Any | None:
+    """The sum over k of 2^k times each point of positions[k]: a doubling and all additions in one call."""
     total: Any | None = None
     outputs = (ffi.new("secp256k1_pubkey *"), ffi.new("secp256k1_pubkey *"))
-    for step, weight in enumerate(reversed(weights)):
-        terms: list[Any] = [] if total is None else [total, total]
-        if weight is not None:
-            terms.append(weight)
-        # A sum of one is the weight itself; the output alternates because the total is read while it is written.
-        total = _sum(terms, outputs[step & 1])
+    for step, terms in enumerate(reversed(positions)):
+        # The output alternates because the total is read while it is written.
+        total = _sum(terms if total is None else [total, total, *terms], outputs[step & 1])
     return total

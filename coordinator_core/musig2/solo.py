@@ -58,7 +58,11 @@ class SoloSigner:
         if missing:
             raise InvalidInput("secret keys", f"lack {missing[0].hex()}", "sign together with its holder")
         secret = effective_secret(key_set, self._held, "key set")
-        return secret.tweaked(key_set.tweak_term)
+        if not any(key_set.tweak_term):
+            return secret
+        tweaked = secret.tweaked(key_set.tweak_term)
+        secret.wipe()
+        return tweaked
 
 
 def _sign_slice(table: EquationTable, secrets: Mapping[int, Any], start: int, end: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from coordinator_core.errors import InvalidInput, Misuse
@@ -132,6 +133,27 @@ class SecretKey:
         if not lib.secp256k1_ec_seckey_tweak_add(ctx, result.pointer, other.pointer):
             raise InvalidInput("other", "cancels the key", "give another key")
         return result
+
+    @classmethod
+    def linear_combination(cls, terms: Sequence[tuple[SecretKey, bytes]], *, negate: bool = False) -> SecretKey:
+        """The sum of key * factor mod N, its negation if asked. Factors are public, 32 bytes, from 1 to N-1.
+
+        Raises InvalidInput for another factor, an empty list or terms that cancel out.
+        """
+        total = SecretMemory("unsigned char[32]")
+        with SecretMemory("unsigned char[32]") as product:
+            for index, (key, factor) in enumerate(terms):
+                ffi.memmove(product, key.pointer, 32)
+                if not lib.secp256k1_ec_seckey_tweak_mul(ctx, product, exact_bytes(factor, 32, "factor")):
+                    fix = "give 32 bytes, from 1 to the order minus 1"
+                    raise InvalidInput("factor", "is not a scalar of the group", fix)
+                if index == 0:
+                    ffi.memmove(total.pointer, product, 32)
+                elif not lib.secp256k1_ec_seckey_tweak_add(ctx, total.pointer, product):
+                    raise InvalidInput("terms", "cancel out", "give other keys")
+        if negate:
+            lib.secp256k1_ec_seckey_negate(ctx, total.pointer)
+        return cls(total, "terms")
 
     def taproot_tweaked(self, merkle_root: bytes = b"") -> SecretKey:
         """The secret of the taproot output key (BIP341); an empty root: no script. Raises InvalidInput."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, TypeVar
 
 import httpx
+import msgspec
 
 from coordinator.adapters.bitcoin import wire
 from coordinator.adapters.bitcoin.raw_block import read_block
@@ -49,6 +49,7 @@ PARALLEL: Final = 8
 COINBASE_MATURITY: Final = 100
 DEFAULT_RELAY_FLOOR: Final = FeeRate(250)
 """1 sat/vB: Esplora does not tell its node's floor, and nodes before Core 29.1 take no less."""
+MAX_SAT_PER_VBYTE: Final = 1_000_000
 _GENESIS: Final = {
     "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f": Network.MAINNET,
     "00000000da84f2bafbbc53dee25a72ae507ff4914b867c565be350b0da8bf043": Network.TESTNET4,
@@ -194,7 +195,7 @@ class EsploraNode:
     async def fee_rate(self, target_blocks: int) -> FeeRate | None:
         """See ports.bitcoin.Chain. The estimate of the largest target that is not later than asked."""
         found = await self._get("/fee-estimates", dict[str, Decimal])
-        known = {int(t): rate for t, rate in (found or {}).items() if t.isascii() and t.isdigit() and rate > 0}
+        known = {int(t): rate for t, rate in (found or {}).items() if _is_estimate(t, rate)}
         if not known:
             return None
         soon = [target for target in known if target <= target_blocks]
@@ -231,6 +232,10 @@ class EsploraNode:
         raise wire.unusable(SERVICE, f"answered {reply.status}: {words}")
 
 
+def _is_estimate(target: str, per_vbyte: Decimal) -> bool:
+    return target.isascii() and target.isdigit() and len(target) < 6 and 0 < per_vbyte <= MAX_SAT_PER_VBYTE
+
+
 def _status(status: wire.EsploraStatus) -> TransactionStatus:
     if not status.confirmed:
         return TransactionStatus(Place.MEMPOOL)
@@ -260,7 +265,8 @@ def _refusal(reply: Reply) -> BroadcastResult:
 
 def _message(words: str) -> str:
     """The node's own message, if it came as JSON."""
+    _, brace, rest = words.partition("{")
     try:
-        return str(json.loads(words[words.index("{") :])["message"])
-    except (ValueError, KeyError, TypeError):
+        return msgspec.json.decode(brace + rest, type=wire.NodeWords).message
+    except msgspec.DecodeError:
         return words

@@ -6,65 +6,56 @@ is used, so a lost process never hands out an address twice; coins are reserved 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
 from embit.bip32 import HDKey
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.sqlite import insert
 
-from coordinator.adapters.store import tables as t
+from coordinator.adapters.bitcoin.funding import Groups, check_groups, plan_of, read_plan
+from coordinator.adapters.bitcoin.reservations import Reservations
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.ports.bitcoin import Chain, Coin, FundingPlan, Network, Outpoint, Output
 from coordinator.ports.faults import Rejected
-from coordinator_core.errors import Fault
-from coordinator_core.secp256k1 import SecretKey, lift_x, schnorr_sign
+from coordinator_core.errors import Fault, VerificationFailed
+from coordinator_core.secp256k1 import SecretKey, lift_x, schnorr_sign, schnorr_verify
 from coordinator_core.secret import Secret
 from coordinator_core.transaction import (
-    SEQUENCE_LOCK_TIME,
-    OutPoint,
     Transaction,
-    TxIn,
     TxOut,
-    input_weight,
     pay_to_taproot,
-    predict_weight,
     taproot_sighash,
     tweak_public_key,
 )
-from coordinator_core.transaction.weight import KEY_PATH_WITNESS
-from coordinator_core.units import FeeRate, Sats, Weight
+from coordinator_core.units import FeeRate, Sats
 
-MIN_CHANGE = Sats(20_000)
-"""Kept by every funding for its own bump."""
-MAX_FUNDING_FEE_SHARE = 10
-"""A funding never pays more than a tenth of its output in fees."""
 COIN_TYPE_MAINNET, COIN_TYPE_TEST = 0, 1
-P2TR_LENGTH = 34
+_WITNESS_PROGRAM = slice(2, 34)
 
 
 class OnchainWallet:
     """See ports.bitcoin.Wallet."""
 
     def __init__(self, store: SqliteStore, chain: Chain, seed: Secret, network: Network) -> None:
-        self._store = store
         self._chain = chain
+        self._reservations = Reservations(store)
         coin = COIN_TYPE_MAINNET if network is Network.MAINNET else COIN_TYPE_TEST
         self._account = HDKey.from_seed(seed.reveal()).derive(f"m/86h/{coin}h/0h")
+        self._scripts: dict[int, bytes] = {}
+        # Choosing and reserving are one step: two competitions that ask at once get different coins.
+        self._planning = asyncio.Lock()
 
     async def script_for(self, lane: str, purpose: str) -> bytes:
         """See ports.bitcoin.Wallet."""
-        return self._script(await self._index_for(lane, purpose))
+        return self._script(await self._reservations.address_number(lane, purpose))
 
     async def balance(self) -> Sats:
         """See ports.bitcoin.Wallet."""
-        return Sats(sum(coin.value for coin in await self._free_coins()))
+        reserved = await self._reservations.coins()
+        return Sats(sum(coin.value for coin in await self._coins() if str(coin.outpoint) not in reserved))
 
     async def total(self) -> Sats:
         """See ports.bitcoin.Wallet."""
-        coins = await self._chain.coins_of(tuple(await self._addresses()))
-        return Sats(sum(coin.value for coin in coins if coin.confirmations > 0))
+        return Sats(sum(coin.value for coin in await self._coins()))
 
     async def plan_funding(
         self,
@@ -75,152 +66,80 @@ class OnchainWallet:
         *,
         must_spend_one_of: Sequence[Sequence[Outpoint]] = (),
     ) -> FundingPlan:
-        """See ports.bitcoin.Wallet."""
-        if (known := await self._stored_plan(lane, purpose)) is not None:
-            return known
-        required = frozenset(group[0] for group in must_spend_one_of if group)
-        coins = await self._free_coins(own=f"{lane}/", also=required)
-        chosen = _choose(coins, required, output.value, fee_rate)
-        change_script = await self.script_for(lane, f"change/{purpose}")
-        plan = _plan(chosen, output, change_script, fee_rate)
-        return await self._reserve(lane, purpose, plan)
+        """See ports.bitcoin.Wallet. Raises Rejected also when the known plan of this purpose funds something else."""
+        async with self._planning:
+            known = await self._reservations.plan(lane, purpose)
+            if known is not None:
+                _check_same(known, output, must_spend_one_of)
+                return known
+            coins = await self._available(lane, must_spend_one_of)
+            change_script = await self.script_for(lane, f"change/{purpose}")
+            plan = plan_of(coins, must_spend_one_of, output, change_script, fee_rate)
+            await self._reservations.reserve(lane, purpose, plan)
+            return plan
 
     async def sign(self, plan: FundingPlan) -> bytes:
-        """See ports.bitcoin.Wallet."""
-        transaction = Transaction.parse(plan.unsigned)
-        previous = [TxOut(coin.value, coin.script) for coin in plan.coins]
-        keys = await self._keys_of({coin.script for coin in plan.coins})
-        for index, coin in enumerate(plan.coins):
+        """See ports.bitcoin.Wallet. Raises Rejected for a plan that is not reserved, VerificationFailed for one that
+        contradicts itself.
+        """
+        transaction = read_plan(plan)
+        if not await self._reservations.holds(plan):
+            raise Rejected("wallet", "the plan is not reserved", fault=Fault.COORDINATOR)
+        numbers = await self._numbers()
+        if any(coin.script not in numbers for coin in plan.coins):
+            raise Rejected("wallet", "a coin does not belong to this seed", fault=Fault.COORDINATOR)
+        signed = self._sign(transaction, plan.coins, numbers)
+        if signed.txid[::-1].hex() != plan.txid:
+            raise VerificationFailed("funding plan", "changed its txid by signing", fault=Fault.COORDINATOR)
+        return signed.serialize()
+
+    def _sign(self, transaction: Transaction, coins: Sequence[Coin], numbers: dict[bytes, int]) -> Transaction:
+        previous = [TxOut(coin.value, coin.script) for coin in coins]
+        for index, coin in enumerate(coins):
             message = taproot_sighash(transaction, index, previous)
-            transaction = transaction.with_witness(index, (schnorr_sign(message, keys[coin.script]),))
-        return transaction.serialize()
+            signature = self._signature(message, numbers[coin.script])
+            if not schnorr_verify(signature, message, coin.script[_WITNESS_PROGRAM]):
+                raise VerificationFailed("signature", "does not verify", fault=Fault.COORDINATOR)
+            transaction = transaction.with_witness(index, (signature,))
+        return transaction
+
+    def _signature(self, message: bytes, number: int) -> bytes:
+        internal = SecretKey.from_bytes(self._account.derive([0, number]).secret)
+        output_key = internal.taproot_tweaked()
+        try:
+            return schnorr_sign(message, output_key)
+        finally:
+            internal.wipe()
+            output_key.wipe()
 
     async def release(self, lane: str, purpose: str) -> None:
         """See ports.bitcoin.Wallet."""
-        async with self._store.write_connection() as connection:
-            c = t.reservation.c
-            await connection.execute(
-                delete(t.reservation).where(c.lane == lane, c.purpose == purpose, c.resource.like("coin:%"))
-            )
+        async with self._planning:
+            await self._reservations.release(lane, purpose)
 
-    async def _index_for(self, lane: str, purpose: str) -> int:
-        c = t.reservation.c
-        name = f"address/{purpose}"
-        async with self._store.write_connection() as connection:
-            known = await connection.scalar(select(c.value).where(c.lane == lane, c.purpose == name))
-            if known is not None:
-                return int(known)
-            taken = await connection.scalar(
-                select(func.count()).select_from(t.reservation).where(c.resource.like("address:%"))
-            )
-            row = {"resource": f"address:{taken}", "lane": lane, "purpose": name, "value": str(taken).encode()}
-            await connection.execute(insert(t.reservation).values(**row))
-            return int(taken or 0)
+    async def _coins(self) -> tuple[Coin, ...]:
+        return await self._chain.coins_of(tuple(await self._numbers()))
 
-    async def _addresses(self) -> dict[bytes, int]:
-        async with self._store.read_connection() as connection:
-            rows = await connection.execute(
-                select(t.reservation.c.value).where(t.reservation.c.resource.like("address:%"))
-            )
-            return {self._script(int(row.value)): int(row.value) for row in rows}
+    async def _available(self, lane: str, groups: Groups) -> list[Coin]:
+        """Coins nobody reserved, and those of the groups that this lane reserved itself."""
+        reserved = await self._reservations.coins()
+        again = {outpoint for group in groups for outpoint in group if reserved.get(str(outpoint)) == lane}
+        return [c for c in await self._coins() if str(c.outpoint) not in reserved or c.outpoint in again]
 
-    async def _free_coins(self, own: str = "", also: frozenset[Outpoint] = frozenset()) -> list[Coin]:
-        coins = await self._chain.coins_of(tuple(await self._addresses()))
-        async with self._store.read_connection() as connection:
-            rows = await connection.execute(
-                select(t.reservation.c.resource).where(t.reservation.c.resource.like("coin:%"))
-            )
-            reserved = {row.resource for row in rows}
-        free = [c for c in coins if f"coin:{c.outpoint}" not in reserved or c.outpoint in also]
-        return [coin for coin in free if coin.confirmations > 0]
+    async def _numbers(self) -> dict[bytes, int]:
+        """Number by script, of every address given out."""
+        return {self._script(number): number for number in await self._reservations.address_numbers()}
 
-    async def _stored_plan(self, lane: str, purpose: str) -> FundingPlan | None:
-        async with self._store.read_connection() as connection:
-            value = await connection.scalar(
-                select(t.reservation.c.value).where(t.reservation.c.resource == f"plan:{lane}/{purpose}")
-            )
-        return None if value is None else msgspec.json.decode(value, type=FundingPlan)
-
-    async def _reserve(self, lane: str, purpose: str, plan: FundingPlan) -> FundingPlan:
-        """Plan and coins in one transaction: two plans never share a coin unless the same lane must respend it."""
-        rows: list[dict[str, Any]] = [
-            {"resource": f"coin:{coin.outpoint}", "lane": lane, "purpose": purpose, "value": None}
-            for coin in plan.coins
-        ]
-        body = msgspec.json.encode(plan)
-        async with self._store.write_connection() as connection:
-            for row in rows:
-                await connection.execute(insert(t.reservation).values(**row).on_conflict_do_nothing())
-            c = t.reservation.c
-            names = [row["resource"] for row in rows]
-            owners = await connection.execute(select(c.lane).where(c.resource.in_(names)))
-            if any(row.lane != lane for row in owners):
-                raise Rejected("wallet", "a coin was taken by another competition", fault=Fault.COORDINATOR)
-            plan_row = {"resource": f"plan:{lane}/{purpose}", "lane": lane, "purpose": "plan", "value": body}
-            await connection.execute(insert(t.reservation).values(**plan_row).on_conflict_do_nothing())
-        return plan
-
-    def _script(self, index: int) -> bytes:
-        internal = self._account.derive([0, index]).get_public_key().xonly()
-        return pay_to_taproot(tweak_public_key(lift_x(internal), b"")[1:])
-
-    async def _keys_of(self, scripts: set[bytes]) -> dict[bytes, SecretKey]:
-        indexes = await self._addresses()
-        missing = scripts - set(indexes)
-        if missing:
-            raise Rejected("wallet", "a coin does not belong to this seed", fault=Fault.COORDINATOR)
-        return {script: self._key(indexes[script]) for script in scripts}
-
-    def _key(self, index: int) -> SecretKey:
-        return SecretKey.from_bytes(self._account.derive([0, index]).secret).taproot_tweaked()
+    def _script(self, number: int) -> bytes:
+        if number not in self._scripts:
+            internal = self._account.derive([0, number]).get_public_key().xonly()
+            self._scripts[number] = pay_to_taproot(tweak_public_key(lift_x(internal), b"")[1:])
+        return self._scripts[number]
 
 
-def _funding_weight(inputs: int) -> Weight:
-    return predict_weight([input_weight(KEY_PATH_WITNESS)] * inputs, [P2TR_LENGTH, P2TR_LENGTH])
-
-
-def _choose(coins: Sequence[Coin], required: frozenset[Outpoint], value: Sats, fee_rate: FeeRate) -> list[Coin]:
-    """Required coins first, then the largest ones until output, fee and the least change are covered."""
-    chosen = [coin for coin in coins if coin.outpoint in required]
-    if len(chosen) != len(required):
-        raise Rejected(
-            "wallet", "a coin of an earlier funding is gone: that funding may be in the chain", fault=Fault.NODE
-        )
-    rest = sorted((c for c in coins if c.outpoint not in required), key=lambda c: (-c.value, c.outpoint))
-    while _short(chosen, value, fee_rate) > 0:
-        if not rest:
-            missing = _short(chosen, value, fee_rate)
-            raise Rejected("wallet", f"{missing} sat are missing to fund the contract", fault=Fault.COORDINATOR)
-        chosen.append(rest.pop(0))
-    return chosen
-
-
-def _fee(inputs: int, fee_rate: FeeRate) -> int:
-    return -(-fee_rate * _funding_weight(inputs) // 1_000)
-
-
-def _short(chosen: Sequence[Coin], value: Sats, fee_rate: FeeRate) -> int:
-    return value + _fee(max(1, len(chosen)), fee_rate) + MIN_CHANGE - sum(coin.value for coin in chosen)
-
-
-def _plan(coins: Sequence[Coin], output: Output, change_script: bytes, fee_rate: FeeRate) -> FundingPlan:
-    fee = _fee(len(coins), fee_rate)
-    if fee * MAX_FUNDING_FEE_SHARE > output.value:
-        raise Rejected("wallet", f"a fee of {fee} sat is more than a tenth of the funding", fault=Fault.COORDINATOR)
-    change = Sats(sum(coin.value for coin in coins) - output.value - fee)
-    transaction = Transaction(
-        inputs=tuple(
-            TxIn(OutPoint.parse(str(coin.outpoint)), SEQUENCE_LOCK_TIME)
-            for coin in sorted(coins, key=lambda c: c.outpoint)
-        ),
-        outputs=(TxOut(output.value, output.script), TxOut(change, change_script)),
-    )
-    return FundingPlan(
-        unsigned=transaction.serialize(),
-        txid=transaction.txid[::-1].hex(),
-        coins=tuple(sorted(coins, key=lambda c: c.outpoint)),
-        output_index=0,
-        change_index=1,
-        change_value=change,
-        fee=Sats(fee),
-    )
+def _check_same(known: FundingPlan, output: Output, groups: Groups) -> None:
+    """A purpose that has a plan cannot get another one: what was signed for the first must not change."""
+    made = read_plan(known).outputs[known.output_index]
+    if (made.script_pubkey, made.value) != (output.script, output.value):
+        raise Rejected("wallet", "this purpose has a plan for another output", fault=Fault.COORDINATOR)
+    check_groups([coin.outpoint for coin in known.coins], groups)

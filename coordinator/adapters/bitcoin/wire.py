@@ -10,11 +10,12 @@ from msgspec import Meta, Struct, field
 from coordinator.ports.faults import Unreachable
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.transaction import bytes_from_hex
-from coordinator_core.units import MAX_MONEY, FeeRate, Sats
+from coordinator_core.units import FeeRate, Sats
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 """A txid or block hash as RPC and Esplora write it."""
 Count = Annotated[int, Meta(ge=0)]
+MAX_BITCOINS = 21_000_000
 
 
 class ChainInfo(Struct):
@@ -133,6 +134,12 @@ class IndexState(Struct):
     best_block_height: int
 
 
+class NodeWords(Struct):
+    """The JSON inside of Esplora's text when the node refused a transaction."""
+
+    message: str
+
+
 class EsploraBlock(Struct):
     """GET /block/:hash."""
 
@@ -196,9 +203,12 @@ def read_hex(service: str, text: str) -> bytes:
 
 def sats_of(service: str, bitcoins: Decimal) -> Sats:
     """Exact satoshi of an amount in BTC. Raises Unreachable for an amount that cannot exist."""
+    # Range first: arithmetic with a hostile exponent raises errors of its own.
+    if not bitcoins.is_finite() or not 0 <= bitcoins <= MAX_BITCOINS:
+        raise unusable(service, "an amount out of range")
     value = bitcoins.scaleb(8)
-    if not value.is_finite() or value != value.to_integral_value() or not 0 <= value <= MAX_MONEY:
-        raise unusable(service, "an amount that is no number of satoshi")
+    if value != value.to_integral_value():
+        raise unusable(service, "an amount with a fraction of a satoshi")
     return Sats(int(value))
 
 

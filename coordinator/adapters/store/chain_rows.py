@@ -26,7 +26,11 @@ class ChainRows:
         )
         return [(row.lane, Watch(row.keytype, row.key)) for row in rows]
 
-    async def add_hits(self, block: BlockHeader, hits: Sequence[Hit]) -> None:
+    async def add_hits(self, block: BlockHeader, hits: Sequence[Hit]) -> bool:
+        """See ports.store.Transaction."""
+        known = await self._c.scalar(select(t.chain_block.c.height).where(t.chain_block.c.hash == block.block_hash))
+        if known is None:
+            return False
         """A hit that is known stays: a block may be searched twice."""
         rows = [
             {
@@ -40,6 +44,7 @@ class ChainRows:
         ]
         if rows:
             await self._c.execute(insert(t.chain_hit).on_conflict_do_nothing(), rows)
+        return True
 
     async def mark_backfilled(self, lane: str, watch: Watch) -> None:
         """The past was searched for this watch."""

@@ -90,10 +90,11 @@ class SqliteStore:
         async with self._reader.connect() as connection:
             return await connection.scalar(select(t.pin.c.value).where(t.pin.c.duty == duty, t.pin.c.slot == slot))
 
-    async def tip(self) -> BlockHeader | None:
+    async def tip(self, *, first: bool = False) -> BlockHeader | None:
         """See ports.store.Store."""
         c = t.chain_block.c
-        query = select(c.height, c.hash, c.time, c.median_time).order_by(c.height.desc()).limit(1)
+        order = c.height if first else c.height.desc()
+        query = select(c.height, c.hash, c.time, c.median_time).order_by(order).limit(1)
         async with self._reader.connect() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:

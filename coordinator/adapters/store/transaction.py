@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import case, delete, func, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,6 +19,7 @@ from coordinator_core.errors import Misuse
 from coordinator_core.units import UnixTime
 
 NEW, DONE, PARKED = 0, 1, 2
+REOPEN_SECONDS = 0.5
 
 
 class StaleRevision(Misuse):
@@ -135,8 +136,10 @@ class SqliteTransaction(ChainRows):
         for name, (channel, kind, args) in wanted.items():
             row = {"id": name, "lane": lane, "channel": channel, "kind": kind, "args": args, "created_at": int(now)}
             fresh = {"v": 1, "status": "open", "attempts": 0, "failures": 0, "due_at": now, "fence": 0}
-            again = {"status": "open", "args": args, "due_at": now, "failures": 0, "done_at": None}
-            # Wanted again after it became obsolete, or done without the fact it was to produce (a reorg took it back).
+            # Wanted again after it became obsolete, or done without the fact it was to produce (a reorg took it back):
+            # that one waits a moment, so that a duty which never produces its fact cannot spin.
+            due = case((t.duty.c.status == "done", now + REOPEN_SECONDS), else_=now)
+            again = {"status": "open", "args": args, "due_at": due, "failures": 0, "done_at": None}
             await self._c.execute(
                 insert(t.duty)
                 .values(**row, **fresh)

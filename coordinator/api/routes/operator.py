@@ -12,8 +12,10 @@ from litestar import Request, get, post
 from coordinator.api.auth import require_operator
 from coordinator.api.context import Api, lane_id
 from coordinator.engine.commands.create import cancel, create_competition
+from coordinator.engine.commands.preview import preview
 from coordinator.views.address import taproot_address
 from coordinator.views.books import lightning_rows
+from coordinator.views.budget import budget_table
 from coordinator_core.competition.draft import read_draft
 from coordinator_core.errors import Fault, InvalidInput
 
@@ -27,6 +29,14 @@ async def create(api: Api, request: Request[Any, Any, Any]) -> dict[str, str]:
     dkey = request.headers.get("idempotency-key") or secrets.token_hex(16)
     engine = api.engine
     return {"id": await create_competition(engine.store, engine.clock, engine.wakeups, draft, dkey)}
+
+
+@post("/operator/budget", status_code=200)
+async def draft_budget(api: Api, request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """What a draft would cost and pay if it were published now, and what speaks against it. Writes nothing."""
+    require_operator(request, api.operator_token)
+    draft = read_draft(_object(await request.body()).get("draft"))
+    return budget_table(await preview(api.engine.services, draft), draft.scoring)
 
 
 @post("/operator/competitions/{competition:uuid}/cancel", status_code=200)
@@ -97,4 +107,4 @@ async def identity(api: Api, request: Request[Any, Any, Any]) -> dict[str, str]:
     return {"nostr_public_key": api.receipt_key.x_only.hex()}
 
 
-handlers = [identity, create, cancel_competition, books, transition_log, deposit_address, wallet_balance]
+handlers = [identity, draft_budget, create, cancel_competition, books, transition_log, deposit_address, wallet_balance]

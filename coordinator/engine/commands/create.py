@@ -49,7 +49,8 @@ def cancel(by: str, reason: str) -> Decide:
     """An operator cancels while entries are open; everything is given back."""
 
     def decide(state: Competition, lane: Lane) -> Decision:
-        if not isinstance(state, Created | CollectingEntries):
+        selling = isinstance(state, CollectingEntries) and lane.world.now < lane.terms.schedule.entries_close
+        if not (isinstance(state, Created) or selling):
             raise Conflict("state", "entries are closed", "after that only the rules of the closing end a competition")
         return Decision([CancelAsked(by=by, reason=reason)], {"cancelled": True})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coordinator.domain.competitions.states import DeltaBroadcasted, ExpiryBroadcasted, OutcomeBroadcasted
 from coordinator.domain.duties import Broadcast
-from coordinator.domain.facts import Attested, Fact, NeedsOperator, Sent, Ticket
+from coordinator.domain.facts import Attested, Built, Fact, NeedsOperator, Sent, Ticket
 from coordinator.domain.lane import Lane
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.executors.contracts import fee_market, funding_plan, signed_contract
@@ -28,7 +28,10 @@ NEVER = frozenset({BroadcastVerdict.INVALID})
 
 
 class BroadcastExecutor:
-    """Pin the raw transaction, then send it; the txid is the natural key, so sending twice is sending once."""
+    """Pin the raw transaction, then send it; the txid is the natural key, so sending twice is sending once.
+
+    It is never done by itself: what it waits for is in the chain, and then it is wanted no more.
+    """
 
     def __init__(self, services: Services) -> None:
         self._s = services
@@ -42,11 +45,13 @@ class BroadcastExecutor:
             # Recorded once as uneconomic and not tried again.
             return Done([NeedsOperator(topic=f"dust/{duty.role}", reason=str(error), resume="none: write it off")])
         txid = Transaction.parse(raw).txid[::-1].hex()
+        built = Built(attempt=duty.attempt, role=duty.role, txid=txid)
+        if task.lane.facts.get(Built, built.key) is None:
+            # Written before the transaction leaves: a crash after sending must not make a stranger's of it.
+            return Again(0.0, [built])
         status = await self._s.chain.transaction_status(txid)
         sent: list[Fact] = [Sent(role=duty.role, txid=txid)]
-        if status.place is Place.CHAIN:
-            return Done(sent)
-        if status.place is Place.MEMPOOL:
+        if status.place is not Place.UNKNOWN:
             return Again(REANNOUNCE_SECONDS, sent)
         result = await self._s.chain.broadcast(raw)
         if result.in_node:

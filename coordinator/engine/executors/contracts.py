@@ -5,7 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from coordinator.domain.duties import AssembleContract, PinContract, ReleaseCoins
-from coordinator.domain.facts import BatchSigned, ContractSigned, KickOffHeld, OracleEvent, Pinned, Ticket
+from coordinator.domain.facts import (
+    BatchSigned,
+    CoinsReleased,
+    ContractSigned,
+    KickOffHeld,
+    OracleEvent,
+    Pinned,
+    Ticket,
+)
 from coordinator.domain.lane import Lane
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.entries import signed_entry
@@ -16,6 +24,7 @@ from coordinator_core.competition.contract import contract_parameters
 from coordinator_core.competition.fees import FeeMarket
 from coordinator_core.competition.kickoff import KickOff, Means, kick_off
 from coordinator_core.dlc.contract import Contract
+from coordinator_core.dlc.outcomes import EXPIRY
 from coordinator_core.dlc.serialization import parameters_from_json, parameters_to_json
 from coordinator_core.dlc.signed import SignedContract
 from coordinator_core.dlc.verification import assemble
@@ -169,7 +178,8 @@ class AssembleContractExecutor:
         signatures = [sig for part in parts for sig in read_signatures(await self._s.blob(part.blob))]
         signed = SignedContract.verified(contract, assemble(contract, signatures))
         blob = await self._s.put_blob(signed.to_json().encode())
-        return Done([ContractSigned(attempt=duty.attempt, blob=blob)])
+        expiry = contract.outcome_txid(EXPIRY)[::-1].hex()
+        return Done([ContractSigned(attempt=duty.attempt, blob=blob, expiry_txid=expiry)])
 
 
 class ReleaseCoinsExecutor:
@@ -183,4 +193,4 @@ class ReleaseCoinsExecutor:
         duty = task.duty
         if not await funding_was_signed(self._s, task.lane.id, duty.attempt):
             await self._s.wallet.release(task.lane.id, funding_purpose(duty.attempt))
-        return Done()
+        return Done([CoinsReleased(attempt=duty.attempt)])

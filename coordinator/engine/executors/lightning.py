@@ -29,6 +29,7 @@ from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
 WATCH_SECONDS = 0.5
 PAYMENT_SECONDS = Seconds(60)
 FIRST_RETRY, LAST_RETRY = 30, 600
+NOT_SENT = "not sent"
 
 
 def ticket_secret(payment_hash: str) -> str:
@@ -119,10 +120,12 @@ class ReadHoldsExecutor:
         lane = task.lane
         facts: list[Fact] = []
         left: dict[str, int] = {}
+        # The higher of the two tips counts: Lightning cancels by its own.
+        ahead = max(0, (await self._s.lightning.info()).block_height - lane.world.tip)
         for entry_id in duty.roster:
             fact = await self._read(lane, entry_id)
             facts.append(fact)
-            left[entry_id] = blocks_left(lane, fact)
+            left[entry_id] = blocks_left(lane, fact) - ahead
         needed = blocks_needed(lane)
         lost = tuple(entry_id for entry_id, blocks in left.items() if blocks < needed)
         read = HoldsRead(
@@ -164,6 +167,8 @@ class SettleInvoiceExecutor:
             if preimage is None:
                 raise Misuse(f"the preimage of ticket {duty.entry_id} is missing")
             found = await self._s.lightning.settle(preimage)
+        if found.state.value == HoldState.OPEN.value:
+            return Again(WATCH_SECONDS, reason="nothing is held on the invoice")
         return Done([_fact(found, duty.entry_id, before.generation, before, self._s.clock.wall())])
 
 
@@ -201,10 +206,21 @@ class PayPrizeExecutor:
             return Done()
         if (pause := payout.next_try - self._s.clock.wall()) > 0:
             return Again(float(pause))
-        known = await self._s.lightning.payment(duty.payment_hash)
+        known = await self._known(task.lane, payout)
         if known.state in (PaymentState.NEVER_SENT, PaymentState.FAILED) and not _is_final(known):
             known = await self._send(task, payout) or known
         return await self._judge(task, payout, known)
+
+    async def _known(self, lane: Lane, payout: Payout) -> Payment:
+        """What the node knows. "Never sent" counts only while its list still holds a payment that we know it made."""
+        known = await self._s.lightning.payment(payout.payment_hash)
+        if known.state is not PaymentState.NEVER_SENT:
+            return known
+        made = [p.payment_hash for p in lane.facts.all(Payout) if p.state is PrizeState.PAID]
+        tried = payout.failure is not None and payout.failure != NOT_SENT
+        if tried or (made and not await self._s.lightning.history_reaches(made[-1])):
+            return Payment(payout.payment_hash, PaymentState.UNKNOWN)
+        return known
 
     async def _send(self, task: Task[PayPrize], payout: Payout) -> Payment | None:
         """One try; None when the Lightning window or the invoice is over, and nothing was sent."""
@@ -248,7 +264,7 @@ class PayPrizeExecutor:
         state = task.state
         settled = isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted)
         closed = not settled or settling.lightning_window(task.lane, state) <= 0
-        reason = known.failure.value if known.failure is not None else "not sent"
+        reason = known.failure.value if known.failure is not None else NOT_SENT
         if _is_final(known) or closed or now >= payout.expires_at:
             return Done([_payout(payout, state=PrizeState.CLAIMABLE, failure=reason)])
         pause = min(LAST_RETRY, FIRST_RETRY * 2 ** min(payout.tries, 10))

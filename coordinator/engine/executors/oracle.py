@@ -55,7 +55,7 @@ class PublishTermsExecutor:
         if drafted is None:
             raise Misuse("a competition without a draft")
         draft = msgspec.json.decode(drafted.draft, type=Draft)
-        metrics = await self._metrics(draft)
+        metrics = await source_metrics(self._s.oracle, draft)
         event_ids = tuple(UUID(text) for text in drafted.event_ids)
         lines: tuple[Line, ...] = ()
         if draft.scoring is ScoringRules.LINES:
@@ -74,11 +74,13 @@ class PublishTermsExecutor:
         budget(terms, lane.world.tip, lane.world.now, lane.world.cancel_delta).require()
         return terms.to_bytes()
 
-    async def _metrics(self, draft: Draft) -> dict[str, Metric]:
-        sources = {source.id: source for source in await self._s.oracle.sources()}
-        if draft.source.id not in sources:
-            raise VerificationFailed("oracle", f"does not serve the source {draft.source.id}", fault=Fault.ORACLE)
-        return {offered.metric.id: offered.metric for offered in sources[draft.source.id].metrics}
+
+async def source_metrics(oracle: port.Oracle, draft: Draft) -> dict[str, Metric]:
+    """The metrics that the draft's source observes, by id, as the oracle serves them. Raises VerificationFailed."""
+    sources = {source.id: source for source in await oracle.sources()}
+    if draft.source.id not in sources:
+        raise VerificationFailed("oracle", f"does not serve the source {draft.source.id}", fault=Fault.ORACLE)
+    return {offered.metric.id: offered.metric for offered in sources[draft.source.id].metrics}
 
 
 class CheckPlanningExecutor:

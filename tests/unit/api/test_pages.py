@@ -24,6 +24,7 @@ from coordinator.domain.facts import (
     Attested,
     Batch,
     BatchesOpen,
+    Built,
     ContractSigned,
     HoldState,
     KickOffHeld,
@@ -183,7 +184,7 @@ async def test_signing_shows_the_contract_but_no_verified_signatures_yet(house: 
     assert text.count("approve the contract") == 3
     assert house.terms.oracle.public_key in page
     assert "every one verified" not in text
-    await house.add_facts(lane, ContractSigned(attempt=1, blob="c0" * 32))
+    await house.add_facts(lane, ContractSigned(attempt=1, blob="c0" * 32, expiry_txid="e0" * 32))
     assert "26 signatures, every one verified" in text_of(await house.page(lane))
 
 
@@ -199,7 +200,11 @@ async def test_waiting_shows_the_funding_with_its_height(house: Any, pinned: Any
     state = AwaitingAttestation(
         roster=house.ids[:3], event_id=house.ids[0], funding_txid=house.funding, written_off=(), **CONTRACT
     )
-    facts = [*house.entries(3, HoldState.SETTLED), *pinned(house), ContractSigned(attempt=1, blob="c0" * 32)]
+    facts = [
+        *house.entries(3, HoldState.SETTLED),
+        *pinned(house),
+        ContractSigned(attempt=1, blob="c0" * 32, expiry_txid="e0" * 32),
+    ]
     lane = await house.competition(state, [*facts, Sent(role="funding", txid=house.funding)])
     assert "waits for a block" in await house.page(lane)
     await house.confirm(lane, house.funding)
@@ -267,8 +272,9 @@ async def test_done_says_who_was_paid_and_who_claimed_on_chain(house: Any, pinne
 async def test_done_with_a_debt_is_still_refreshed(house: Any, pinned: Any) -> None:
     outcome = ranking_index((2, 0), 3)
     facts = [*house.entries(3, HoldState.SETTLED), *pinned(house), house.payout(2, PrizeState.PAID)]
-    swept = Sent(role=f"sweep:reclaim:{house.ids[0]}", txid="c1" * 32)
-    lane = await house.competition(Completed(funding_txid=house.funding, outcome=outcome), [*facts, swept])
+    role = f"sweep:reclaim:{house.ids[0]}"
+    swept = [Built(attempt=1, role=role, txid="c1" * 32), Sent(role=role, txid="c1" * 32)]
+    lane = await house.competition(Completed(funding_txid=house.funding, outcome=outcome), [*facts, *swept])
     await house.confirm(lane, house.outcome, f"{house.funding}:1")
     await house.confirm(lane, house.split, f"{house.outcome}:0")
     await house.confirm(lane, "c1" * 32, f"{house.split}:0")

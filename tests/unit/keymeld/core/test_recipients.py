@@ -95,3 +95,16 @@ def test_player_refuses_recipients_of_another_signer(keygen: Any) -> None:
     forged = EnclaveRecipients(**{**members, "signature": bytes(64)})
     with pytest.raises(InvalidSignature):
         audit_recipients(forged, keygen.manifest, public(keygen))
+
+
+@pytest.mark.parametrize("session", ["01890a5d-ac96-774b-bcce-000000000001", "01890a5d-ac96-774b-bcce-000000000009"])
+def test_recipients_of_another_manifest_of_the_same_creator_are_refused(keygen: Any, session: str) -> None:
+    other = keygen.credentials.sign_manifest(
+        keygen_session_id=session,
+        coordinator_user_id=keygen.coordinator,
+        slot_keys=keygen.slot_keys,
+        places=1,
+    )
+    reason = "another manifest" if session == keygen.keygen_session_id else "another session"
+    with pytest.raises(VerificationFailed, match=reason):
+        keygen.recipients.verify(other)
