@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
 import structlog
-import uvicorn
+from granian.constants import Interfaces
+from granian.server.embed import Server
 
 from coordinator.app import build
 from coordinator.config.settings import Settings, load_settings, passphrase
 from coordinator.ports.faults import PortError
 from coordinator_core.errors import CoreError
 
-GRACE_SECONDS = 5
+LISTEN_POLL_SECONDS = 0.05
 
 
 @click.command()
@@ -37,33 +39,37 @@ def run(path: Path, *, ready_line: bool) -> None:
 
 
 async def serve(settings: Settings, *, ready_line: bool) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT: stop accepting, let requests end, stop the loops, close the database."""
     async with AsyncExitStack() as stack:
         made = await build(settings, passphrase(), stack)
-        config = uvicorn.Config(
+        server = Server(
             made.application,
-            host=settings.web.host,
+            address=settings.web.host,
             port=settings.web.port,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            interface=Interfaces.ASGI,
+            log_enabled=False,
         )
-        server = _Announcing(config, f"http://{settings.web.host}:{settings.web.port}", ready_line=ready_line)
-        await server.serve()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stop)
+        serving = asyncio.create_task(server.serve())
+        if ready_line:
+            await _until_listening(settings.web.host, settings.web.port, serving)
+            url = f"http://{settings.web.host}:{settings.web.port}"
+            print(json.dumps({"service": "coordinator", "url": url}), flush=True)
+        await serving
 
 
-class _Announcing(uvicorn.Server):
-    """Says when it listens."""
-
-    def __init__(self, config: uvicorn.Config, url: str, *, ready_line: bool) -> None:
-        super().__init__(config)
-        self._url = url
-        self._ready_line = ready_line
-
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup()
-        if self._ready_line and self.started:
-            print(json.dumps({"service": "coordinator", "url": self._url}), flush=True)
+async def _until_listening(host: str, port: int, serving: asyncio.Task[None]) -> None:
+    """Granian tells nobody when it listens; a connection does."""
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await asyncio.sleep(LISTEN_POLL_SECONDS)
+        else:
+            writer.close()
+            return
 
 
 def _log_to_stderr() -> None:

@@ -23,7 +23,7 @@ from coordinator.views.participants import Awaited, EntryRow, Player, awaited, e
 from coordinator.views.prices import Price, Prizes, price, prize_table
 from coordinator.views.results import Result, result
 from coordinator.views.rosters import attempt_of, roster_of
-from coordinator.views.words import ASIDE, STATES, STEP_NAMES, counted, role, sats
+from coordinator.views.words import BESIDE, STATES, STEP_NAMES, counted, role, sats, spending
 from coordinator_core.competition.fees import FeeMarket
 from coordinator_core.competition.observation import ScoringRules
 from coordinator_core.competition.schedule import date_of, end_of_closing
@@ -32,6 +32,7 @@ from coordinator_core.units import Height
 
 SHOWN_LINES = 40
 _DONE = 7
+_CLOSING_STEPS = (2, 3, 4)
 _CLOCK_GAP_SECONDS = 3_600
 
 
@@ -100,7 +101,8 @@ class Offer:
 
     hash: str
     price: Price
-    prizes: Prizes
+    prizes: Prizes | None
+    """None without a contract: there is nothing to win."""
     dates: tuple[Date, ...]
     predicted: Predicted
     signer: tuple[Row, ...]
@@ -144,18 +146,26 @@ def summary(state: Competition, lane: Lane) -> Summary:
     return Summary(
         id=lane.id,
         title=terms.title if terms is not None else "A competition in preparation",
-        status=ASIDE[name] if step is None else STEP_NAMES[step - 1],
-        tone="aside" if step is None else "done" if step == _DONE else "open" if step == 1 else "running",
+        status=BESIDE.get(name) or STEP_NAMES[(step or 1) - 1],
+        tone=_tone(name, step),
         players=_players(len(roster_of(state, lane)), terms),
         price=sats(terms.money.entry_fee) if terms is not None else "not fixed yet",
         closes=moment(drafted.closes_at, lane.world.now) if drafted is not None else None,
     )
 
 
+def _tone(name: str, step: int | None) -> str:
+    if step is None:
+        return "aside"
+    if name == "created" or step == _DONE:
+        return "quiet"
+    return "open" if step == 1 else "running"
+
+
 def _players(count: int, terms: Terms | None) -> str:
     if terms is None:
         return str(count)
-    return f"{count} of {terms.entries.maximum}, at least {terms.entries.minimum}"
+    return f"{count} of {terms.entries.maximum}, at\N{NO-BREAK SPACE}least\N{NO-BREAK SPACE}{terms.entries.minimum}"
 
 
 def detail(state: Competition, lane: Lane, market: FeeMarket | None) -> Detail:
@@ -165,7 +175,7 @@ def detail(state: Competition, lane: Lane, market: FeeMarket | None) -> Detail:
     return Detail(
         summary=summary(state, lane),
         steps=_steps(STEPS.get(tag(state))),
-        attempt=attempt_of(state, lane),
+        attempt=attempt_of(state, lane) if STEPS.get(tag(state)) in _CLOSING_STEPS else None,
         now=words.now,
         you=words.you,
         reason=getattr(state, "reason", None),
@@ -218,13 +228,15 @@ def _clock(lane: Lane) -> Moment | None:
 
 
 def _transactions(state: Competition, lane: Lane) -> list[TransactionRow]:
+    listed = transactions(state, lane)
+    known = {str(item["txid"]): role(str(item["role"])) for item in listed}
     rows: list[TransactionRow] = []
-    for item in transactions(state, lane):
+    for item in listed:
         height = item["height"]
         where = "waits for a block"
         if isinstance(height, int):
             where = f"block {height:,} ({counted(max(0, lane.world.tip - height + 1), 'confirmation')})"
-        rows.append(TransactionRow(role(str(item["role"])), str(item["txid"]), where))
+        rows.append(TransactionRow(spending(str(item["role"]), known), str(item["txid"]), where))
     return rows
 
 
@@ -232,7 +244,7 @@ def _offer(state: Competition, lane: Lane, market: FeeMarket | None) -> Offer:
     return Offer(
         hash=lane.terms.hash.hex(),
         price=price(state, lane, market),
-        prizes=prize_table(state, lane),
+        prizes=None if isinstance(state, Returning | Cancelled | Failed) else prize_table(state, lane),
         dates=_dates(lane),
         predicted=_predicted(lane.terms),
         signer=signer_facts(lane),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coordinator.domain.facts import PrizeState
@@ -62,6 +63,8 @@ STATES = {
 
 ASIDE = {"returning": "Returning", "cancelled": "Cancelled", "failed": "Failed"}
 """States beside the seven steps."""
+BESIDE = {**ASIDE, "created": "In preparation"}
+"""States that are not called by the name of a step."""
 
 PRIZES = {
     PrizeState.CLAIMABLE: "waits for the winner's invoice",
@@ -97,9 +100,15 @@ def role(name: str) -> str:
     how, _, entry_id = rest.partition(":")
     if kind == "sweep" and how in _SWEEPS:
         return f"{_SWEEPS[how]} ({middle(entry_id)})"
-    if name.startswith("spends "):
-        return f"Spends {name.removeprefix('spends ')}"
     return _ROLES.get(name, name)
+
+
+def spending(name: str, known: Mapping[str, str]) -> str:
+    """A role in words; a spend by others names the output it takes, by what is known of its transaction."""
+    if not name.startswith("spends "):
+        return role(name)
+    txid, _, vout = name.removeprefix("spends ").partition(":")
+    return f"Spends output {vout} of: {known.get(txid, middle(txid))}"
 
 
 def counted(number: int, thing: str) -> str:

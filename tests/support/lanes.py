@@ -41,6 +41,15 @@ ROSTER = PLAYERS[:3]
 EVENT = "event-1"
 FUNDING, COIN, CONTRACT = "f" * 64, f"{'c' * 64}:0", "b" * 64
 OUTCOME, EXPIRED, SPLIT, STRANGER = "0" * 63 + "1", "0" * 63 + "2", "0" * 63 + "3", "0" * 63 + "9"
+MAINNET: Mapping[str, Any] = {
+    "network": "mainnet",
+    "contract.required_confirmations": 3,
+    "contract.delta": 288,
+    "oracle.url": "https://oracle.example",
+    "keymeld.gateway": "https://keymeld.example",
+    "keymeld.pcrs": [{"index": 0, "value": "00" * 48}],
+}
+"""Terms that ask for three confirmations."""
 REFUND_ALL_OF_3 = 6
 """Index of refund-all with three entries and two places: after the six rankings."""
 

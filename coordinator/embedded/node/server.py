@@ -184,7 +184,7 @@ class _Server(uvicorn.Server):
 
 def listen(port: int) -> socket.socket:
     """A listening loopback socket; port 0 takes a free one. Raises OSError when the port is taken."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("127.0.0.1", port))
     return sock

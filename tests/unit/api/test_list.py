@@ -21,7 +21,7 @@ async def test_list_links_to_every_competition_newest_first(house: Any) -> None:
     assert page.index(f'href="/competitions/{second}"') < page.index(f'href="/competitions/{first}"')
     assert '<span class="badge open">Open</span>' in page
     assert '<span class="badge aside">Cancelled</span>' in page
-    assert "2 of 5, at least 3" in page
+    assert "2 of 5, at\N{NO-BREAK SPACE}least\N{NO-BREAK SPACE}3" in page
     assert "<caption>" in page
     assert 'hx-get="/live"' in page
 
@@ -41,7 +41,7 @@ async def test_players_of_a_completed_competition_are_still_counted(house: Any) 
         inputs=(),
     )
     await house.competition(Completed(funding_txid=house.funding, outcome=0), [house.session(4), pin])
-    assert "4 of 5, at least 3" in (await house.browser.get("/")).text
+    assert "4 of 5, at\N{NO-BREAK SPACE}least\N{NO-BREAK SPACE}3" in (await house.browser.get("/")).text
 
 
 async def test_list_is_paged(house: Any) -> None:

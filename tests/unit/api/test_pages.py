@@ -134,7 +134,7 @@ async def test_competition_in_preparation_has_a_page_and_a_line(house: Any) -> N
     assert "A competition in preparation" in page
     assert "Terms hash" not in page
     listed = text_of((await house.browser.get("/")).text)
-    assert "A competition in preparation Open 0 not fixed yet" in listed
+    assert "A competition in preparation In preparation 0 not fixed yet" in listed
 
 
 async def test_keygen_names_who_is_awaited_and_until_when(house: Any) -> None:
@@ -266,6 +266,7 @@ async def test_done_says_who_was_paid_and_who_claimed_on_chain(house: Any, pinne
     assert current_step(page) is None
     assert "89,540 sat paid over Lightning" in text
     assert "59,690 sat claimed on chain" in text
+    assert f"Spends output 0 of: Spends output 0 of: {house.outcome[:10]}" in text
     assert "hx-get" not in page, "nothing will change: nothing is asked for"
 
 

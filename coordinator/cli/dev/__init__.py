@@ -1,0 +1,1 @@
+"""`coordinator dev`: everything on this machine, and `coordinator mine` beside it."""

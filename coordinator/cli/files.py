@@ -1,0 +1,58 @@
+"""Files that commands read and write: bounded, and owner-only from their first byte where they hold a secret."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import click
+
+from coordinator_core.errors import InvalidInput
+from coordinator_core.secret import Secret
+from coordinator_core.transaction import bytes_from_hex
+
+STDIN: Final = "-"
+MAX_BYTES: Final = 64_000_000
+_OWNER_ONLY: Final = 0o600
+
+
+def read(path: str | Path, field: str | None = None) -> bytes:
+    """A whole file, or standard input for "-". Raises InvalidInput."""
+    name = str(path)
+    try:
+        with click.open_file(name, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InvalidInput(field or name, f"cannot be read: {error.strerror}", "give the path of a file") from None
+    if len(data) > MAX_BYTES:
+        raise InvalidInput(field or name, f"is longer than {MAX_BYTES} bytes", "give another file")
+    return data
+
+
+def read_secret(path: str | None, name: str) -> Secret | None:
+    """32 bytes of hex from a file, or asked for without echo for "-"; None without a path. Raises InvalidInput."""
+    if path is None:
+        return None
+    if path == STDIN:
+        text = str(click.prompt(name.capitalize(), hide_input=True, err=True))
+    else:
+        text = read(path).decode("ascii", "replace")
+    return Secret(bytes_from_hex(text.strip(), 32, name))
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace a file by one that only its owner can read; after a crash it is the old one or the new one, whole.
+
+    Raises InvalidInput.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise InvalidInput(str(path), f"cannot be written: {error.strerror}", "give another directory") from None

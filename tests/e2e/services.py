@@ -1,0 +1,60 @@
+"""The embedded services and a coordinator as child processes, with the controls that scenarios need."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from coordinator.cli.demo.world import SECONDS, World
+from coordinator.cli.embedded import Stack
+
+DAYS_TO_SPEND = 400
+DAY = 86_400
+
+
+def start_stack(directory: Path) -> Stack:
+    """Node, Lightning and keymeld under a directory; the oracle is the test's own. Blocks until they are ready."""
+    stack = Stack(directory)
+    try:
+        stack.start_services(seed="e2e", oracle=False, genesis_time=int(time.time()) - DAYS_TO_SPEND * DAY)
+    except BaseException:
+        stack.stop()
+        raise
+    return stack
+
+
+class Services(World):
+    """Everything a scenario may do to a service beside the coordinator."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(stack)
+        self._client = httpx.AsyncClient(timeout=SECONDS, trust_env=False)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await super().close()
+        await self._client.aclose()
+
+    async def esplora(self, path: str) -> Any:
+        """A read of the node's Esplora server."""
+        answer = await self._client.get(f"{self.stack.children['node'].ready['esplora']}{path}")
+        return answer.raise_for_status().json()
+
+    async def keymeld_fault(self, **order: object) -> None:
+        """A fault switch of the gateway: kind, operation, session_id, times."""
+        answer = await self._client.post(f"{self.stack.control('keymeld')}/control/faults", json=order)
+        answer.raise_for_status()
+
+    async def clear_keymeld_faults(self) -> None:
+        """Every switch off."""
+        answer = await self._client.delete(f"{self.stack.control('keymeld')}/control/faults")
+        answer.raise_for_status()
+
+    async def lightning_away(self, away: bool) -> None:
+        """Let the coordinator's Lightning node look as while it starts up."""
+        body = {"node": "coordinator", "state": "WAITING_TO_START" if away else None}
+        answer = await self._client.post(f"{self.stack.control('lightning')}/control/state", json=body)
+        answer.raise_for_status()
