@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
+from coordinator.cli import files
 from coordinator.cli.address import script_pubkey
 from coordinator.cli.attestation import fetch_attestation
 from coordinator.cli.claim_progress import Progress, State, follow, offline
 from coordinator.cli.esplora import Esplora
+from coordinator.cli.exits import errors_end_the_command
 from coordinator_core.claim_kit import ClaimDestination, ClaimKit, ClaimPlan, Step, plan_claim
-from coordinator_core.errors import CoreError, InvalidInput, VerificationFailed
-from coordinator_core.secret import Secret
+from coordinator_core.errors import InvalidInput
 from coordinator_core.transaction import bytes_from_hex
 from coordinator_core.units import FeeRate
-
-EXIT_FAILED: Final = 1
-EXIT_BAD_INPUT: Final = 2
-_ASK: Final = "-"
 
 
 @click.command()
@@ -58,30 +53,32 @@ def claim(
     Run it again after each step: the split and the last transaction each wait for a number of blocks
     that the kit knows. Secrets are read from files or asked for, never taken from the command line.
     """
-    with _errors_end_the_command():
+    with errors_end_the_command():
         if sum((attestation is not None, oracle is not None, expiry)) > 1:
             raise InvalidInput("--attestation", "excludes --oracle and --expiry", "give one of the three")
         if broadcast and esplora is None:
             raise InvalidInput("--broadcast", "needs a server", "give --esplora URL as well")
-        held = ClaimKit.from_json(_read(kit))
-        secret = _secret(secret_file, "player secret")
+        held = ClaimKit.from_json(files.read(kit))
+        secret = files.read_secret(secret_file, "player secret")
         plan = plan_claim(
             held,
-            None if expiry else _attestation(held, attestation, oracle),
-            ticket_preimage=_secret(preimage_file, "ticket preimage"),
+            None if expiry else find_attestation(held, attestation, oracle),
+            ticket_preimage=files.read_secret(preimage_file, "ticket preimage"),
             entry_key=None if secret is None else held.entry_key(secret),
-            destination=_destination(held, address, fee_rate),
+            destination=destination(held, address, fee_rate),
         )
-        _show(plan, list(_progress(plan, esplora, broadcast=broadcast)), as_json=as_json)
+        show(plan, list(progress(plan, esplora, broadcast=broadcast)), as_json=as_json)
 
 
-def _attestation(kit: ClaimKit, given: str | None, oracle: str | None) -> bytes:
+def find_attestation(kit: ClaimKit, given: str | None, oracle: str | None) -> bytes:
+    """The attestation as given in hex, or as the oracle serves it. Raises InvalidInput, ServiceFailed, NotAttested."""
     if given is not None:
         return bytes_from_hex(given, 32, "--attestation")
     return fetch_attestation(oracle or kit.terms.oracle.url, kit.statement.statement.event_id)
 
 
-def _progress(plan: ClaimPlan, esplora: str | None, *, broadcast: bool) -> Iterator[Progress]:
+def progress(plan: ClaimPlan, esplora: str | None, *, broadcast: bool) -> Iterator[Progress]:
+    """Each step as the chain has it, or as planned without a server. Raises ServiceFailed, BroadcastRefused."""
     if esplora is None:
         yield from offline(plan)
         return
@@ -89,7 +86,8 @@ def _progress(plan: ClaimPlan, esplora: str | None, *, broadcast: bool) -> Itera
         yield from follow(plan, chain, broadcast=broadcast)
 
 
-def _destination(kit: ClaimKit, address: str | None, fee_rate: str | None) -> ClaimDestination | None:
+def destination(kit: ClaimKit, address: str | None, fee_rate: str | None) -> ClaimDestination | None:
+    """Where the prize goes, None without an address; `fee_rate` is sat/vB as typed. Raises InvalidInput."""
     rate = kit.signed.contract.parameters.fee_rate if fee_rate is None else _fee_rate(fee_rate)
     return None if address is None else ClaimDestination(script_pubkey(address, kit.terms.network, "--to"), rate)
 
@@ -105,26 +103,8 @@ def _fee_rate(text: str) -> FeeRate:
     return FeeRate(int(Decimal(text) * 250))
 
 
-def _secret(path: str | None, name: str) -> Secret | None:
-    if path is None:
-        return None
-    text = (
-        click.prompt(name.capitalize(), hide_input=True, err=True)
-        if path == _ASK
-        else _read(path).decode("ascii", "replace")
-    )
-    return Secret(bytes_from_hex(text.strip(), 32, name))
-
-
-def _read(path: str) -> bytes:
-    try:
-        with click.open_file(str(Path(path)) if path != _ASK else path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise InvalidInput(path, f"cannot be read: {error.strerror}", "give the path of a file") from None
-
-
-def _show(plan: ClaimPlan, progress: Sequence[Progress], *, as_json: bool) -> None:
+def show(plan: ClaimPlan, progress: Sequence[Progress], *, as_json: bool) -> None:
+    """Print the steps of a claim."""
     if as_json:
         click.echo(json.dumps(_document(plan, progress), indent=1))
         return
@@ -182,13 +162,3 @@ def _document(plan: ClaimPlan, progress: Sequence[Progress]) -> dict[str, Any]:
             for item in progress
         ],
     }
-
-
-@contextmanager
-def _errors_end_the_command() -> Iterator[None]:
-    try:
-        yield
-    except CoreError as error:
-        click.echo(f"Error: {error}", err=True)
-        bad_input = isinstance(error, InvalidInput) and not isinstance(error, VerificationFailed)
-        raise click.exceptions.Exit(EXIT_BAD_INPUT if bad_input else EXIT_FAILED) from None

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from coordinator.cli.text import one_line
 from coordinator.ports.faults import PortError
 from coordinator_core.errors import CoreError, InvalidInput
 
@@ -21,5 +22,5 @@ def errors_end_the_command() -> Iterator[None]:
     try:
         yield
     except (CoreError, PortError) as error:
-        click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        click.echo(f"Error: {one_line(error)}", err=True)
         raise click.exceptions.Exit(EXIT_BAD_INPUT if isinstance(error, InvalidInput) else EXIT_FAILED) from None

@@ -5,8 +5,11 @@ from __future__ import annotations
 import click
 
 from coordinator.cli.claim import claim
+from coordinator.cli.competition.command import competition
 from coordinator.cli.contract import contract
 from coordinator.cli.demo.command import demo
+from coordinator.cli.dev.command import dev
+from coordinator.cli.dev.mine import mine
 from coordinator.cli.run import run
 
 
@@ -18,6 +21,9 @@ def main() -> None:
 
 main.add_command(run)
 main.add_command(demo)
+main.add_command(dev)
+main.add_command(mine)
+main.add_command(competition)
 main.add_command(contract)
 main.add_command(claim)
 

@@ -47,12 +47,18 @@ class Child:
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-        return self.process.wait()
+        return self._ended()
 
     def kill(self) -> None:
         """SIGKILL: what a crash looks like."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self._ended()
+
+    def _ended(self) -> int:
+        code = self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        return code
 
 
 def start(name: str, arguments: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> Child:

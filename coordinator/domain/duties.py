@@ -120,6 +120,14 @@ class ReadHolds(_OfAttempt, frozen=True, kw_only=True, tag="ln.read_holds"):
     roster: tuple[str, ...]
 
 
+class DecideHolds(_OfAttempt, frozen=True, kw_only=True, tag="ln.decide_holds"):
+    """Holds run short: ask the node whether it holds the funding, and decide for all tickets at once."""
+
+    channel: ClassVar[Channel] = Channel.CHAIN
+    protective: ClassVar[bool] = True
+    funding_txid: str
+
+
 class SettleInvoice(Duty, frozen=True, kw_only=True, tag="ln.settle"):
     """Release a ticket preimage: only after the funding has required_confirmations."""
 
@@ -281,6 +289,7 @@ AnyDuty = (
     | CreateInvoice
     | WatchInvoice
     | ReadHolds
+    | DecideHolds
     | SettleInvoice
     | CancelInvoice
     | PayPrize

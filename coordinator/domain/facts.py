@@ -321,6 +321,8 @@ class BatchSigned(AttemptFact, frozen=True, kw_only=True, tag="batch_signed"):
     session_id: str
     index: int
     blob: str
+    status: str
+    """Blob name of the gateway's last status as received, archived for the players."""
 
     @property
     def key(self) -> str:
@@ -361,6 +363,13 @@ class Built(AttemptFact, frozen=True, kw_only=True, tag="built"):
     @property
     def key(self) -> str:
         return f"{self.role}/{self.attempt}"
+
+
+class HoldsDecided(AttemptFact, frozen=True, kw_only=True, tag="holds_decided"):
+    """Holds ran short before the funding was confirmed: settled because our node held the funding then, or all canceled."""
+
+    settle: bool
+    at_height: Height
 
 
 class Sent(Fact, frozen=True, kw_only=True, tag="sent"):
@@ -495,6 +504,7 @@ AnyFact = (
     | KickOffHeld
     | CoinsReleased
     | Built
+    | HoldsDecided
     | Sent
     | BroadcastConflict
     | Attested

@@ -226,6 +226,10 @@ class Wallet(Protocol):
         """The fully signed transaction of a plan; its txid is the plan's."""
         ...
 
+    async def take_back(self, plan: FundingPlan, lane: str, fee_rate: FeeRate) -> bytes:
+        """A signed transaction that spends the first coin of a plan back to ourselves, so that the plan can never confirm."""
+        ...
+
     async def script_for(self, lane: str, purpose: str) -> bytes:
         """A fresh scriptPubKey of ours; the same lane and purpose get the same one back."""
         ...

@@ -14,7 +14,7 @@ from coordinator.domain.competitions.states import (
     Failed,
     Returning,
 )
-from coordinator.domain.facts import Drafted, KickOffHeld, NeedsOperator
+from coordinator.domain.facts import Drafted, KickOffHeld, NeedsOperator, Sent
 from coordinator.domain.lane import Lane
 from coordinator.views.competition import STEPS, tag, transactions
 from coordinator.views.contracts import Row, contract_facts, oracle_facts, signer_facts
@@ -158,7 +158,7 @@ def _tone(name: str, step: int | None) -> str:
     if step is None:
         return "aside"
     if name == "created" or step == _DONE:
-        return "quiet"
+        return "ended"
     return "open" if step == 1 else "running"
 
 
@@ -229,7 +229,7 @@ def _clock(lane: Lane) -> Moment | None:
 
 def _transactions(state: Competition, lane: Lane) -> list[TransactionRow]:
     listed = transactions(state, lane)
-    known = {str(item["txid"]): role(str(item["role"])) for item in listed}
+    known = {fact.txid: role(fact.role) for fact in lane.facts.all(Sent)}
     rows: list[TransactionRow] = []
     for item in listed:
         height = item["height"]

@@ -23,8 +23,12 @@ def is_adaptor_point(point: bytes) -> bool:
     return True
 
 
-@lru_cache(maxsize=_CACHED_POINTS)
 def _parse_adaptor_point(point: bytes) -> Any:
+    return _parse_known_bytes(exact_bytes(point, 33, "adaptor point"))
+
+
+@lru_cache(maxsize=_CACHED_POINTS)
+def _parse_known_bytes(point: bytes) -> Any:
     return parse_native(point, "adaptor point")
 
 

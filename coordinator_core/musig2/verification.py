@@ -68,27 +68,23 @@ def _name(item: SigningItem) -> str:
 def _read_signatures(table: EquationTable, signatures: Sequence[bytes], start: int, end: int) -> int | None:
     """Fill the rows from start to end. Gives the index of the first malformed signature, if there is one."""
     nonce_point = NoncePoint(table)
-    items, scalars = table.items, table.scalars
+    items, nonces, scalars, challenges = table.items, table.nonces, table.scalars, table.challenges
+    parse = lib.secp256k1_ec_pubkey_parse
     for index in range(start, end):
         item, signature = items[index], signatures[index]
-        if item.adaptor_point is None:
-            sound = is_bytes(signature, 64) and _read_plain(table, index, item, signature[:32])
-        else:
-            sound = is_bytes(signature, 65) and _read_adaptor(table, index, item, signature[:33], nonce_point)
-        if not sound or signature[-32:] >= ORDER:
+        plain = item.adaptor_point is None
+        if not is_bytes(signature, 64 if plain else 65):
             return index
-        scalars[index] = signature[-32:]
+        scalar, nonce = signature[-32:], nonces + index
+        encoded = b"\x02" + signature[:32] if plain else signature[:33]
+        if scalar >= ORDER or not parse(ctx, nonce, encoded, 33):
+            return index
+        if plain:
+            challenges[index] = challenge(encoded[1:], item)
+        elif not nonce_point.adapt(index, item, nonce):
+            return index
+        scalars[index] = scalar
     return None
-
-
-def _read_plain(table: EquationTable, index: int, item: SigningItem, nonce_x: bytes) -> bool:
-    table.challenges[index] = challenge(nonce_x, item)
-    return lib.secp256k1_ec_pubkey_parse(ctx, table.nonces + index, b"\x02" + nonce_x, 33) == 1
-
-
-def _read_adaptor(table: EquationTable, index: int, item: SigningItem, encoded: bytes, nonce_point: NoncePoint) -> bool:
-    nonce = table.nonces + index
-    return bool(lib.secp256k1_ec_pubkey_parse(ctx, nonce, encoded, 33)) and nonce_point.adapt(index, item, nonce)
 
 
 def _first_bad(table: EquationTable, start: int, end: int) -> int:

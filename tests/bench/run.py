@@ -1,7 +1,8 @@
 """`./dev bench`: what contracts cost here and in dlctix 0.2.2 in the same run, and whether the targets are met.
 
-Prints a table, then one line of JSON. Every measurement is a process of its own on one thread; of the repetitions the
-quickest time and the largest memory count. dlctix signs for its market maker alone, we sign for everyone.
+Prints a table, then one line of JSON. Every measurement is a process of its own on one thread. Times are processor
+time, which other work on the machine disturbs less than the wall clock; of the repetitions the quickest time and the
+largest memory count. dlctix signs for its market maker alone, we sign for everyone.
 """
 
 import argparse
@@ -107,7 +108,7 @@ def _judge(shape: tuple[int, int], ours: Row, theirs: Row) -> dict[str, Row]:
 
 def _table(report: Row) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
-    lines = [versions, f"dlctix {report['dlctix']}", "", "milliseconds and MiB; ratio to dlctix (target)", ""]
+    lines = [versions, f"dlctix {report['dlctix']}", "", "milliseconds of processor time, MiB; ratio to dlctix (target)", ""]
     lines.append(f"{'n,k':<6}{'signatures':>11}" + "".join(f"{name:>30}" for name in (*STEPS, "memory")))
     lines.extend(map(_line, report["rows"]))
     return "\n".join(lines)

@@ -154,20 +154,17 @@ class TestApp:
     async def new_player(self, competition: Competition, url: str | None = None) -> Player:
         """A player with a funded Lightning node who has not joined; `url` is where it believes the coordinator to be."""
         self._next_player += 1
+        alias = f"player-{self._next_player}"
         keys = PlayerKeys(Secret(self._next_player.to_bytes(32, "big")))
-        wallet = await self.services.wallet(f"player-{self._next_player}")
+        before = (await self.services.ledger())["nodes_msat"]
+        wallet = await self.services.wallet(alias)
+        after = (await self.services.ledger())["nodes_msat"]
+        # Both ends of the new channel: what a wallet starts with is nobody's gain in this competition.
+        opened = {name: after[name] - before.get(name, 0) for name in (alias, "router")}
+        competition.before = competition.before.with_change({f"Lightning, {k}": v for k, v in opened.items()})
         player = Player(url or self.services.stack.url("coordinator"), keys, wallet, competition.id)
         self._wallets.append(player)
-        if not any(name.startswith("Lightning, player-" + str(self._next_player)) for name in competition.before.accounts):
-            await self._count_wallet(competition, f"player-{self._next_player}")
         return player
-
-    async def _count_wallet(self, competition: Competition, alias: str) -> None:
-        ledger = (await self.services.ledger())["nodes_msat"]
-        # The channel's other end stands with the router: opening a wallet moves nobody's money.
-        accounts = {**competition.before.accounts, f"Lightning, {alias}": ledger[alias]}
-        accounts["Lightning, router"] = ledger["router"]
-        competition.before = Sheet(accounts)
 
     async def add_entry(self, competition: Competition, picks: Sequence[Pick] | None = None) -> Player:
         """A player who joined and whose ticket is held."""
@@ -332,6 +329,11 @@ class TestApp:
         alias = f"Lightning, player-{int.from_bytes(player.keys.seed.reveal(), 'big')}"
         ledger = (await self.services.ledger())["nodes_msat"]
         return Sats((ledger[alias.removeprefix("Lightning, ")] - competition.before.accounts[alias]) // 1_000)
+
+    async def price(self, competition: Competition, player: Player) -> Sats:
+        """What a player's ticket cost, without routing."""
+        ticket = await player.api.get_json(player.own, signed=True)
+        return Sats(sum(ticket["price"].values()))
 
     async def ticket_states(self, competition: Competition) -> list[str]:
         """Each entry's invoice state."""

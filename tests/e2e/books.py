@@ -6,7 +6,7 @@ somewhere: with another node, in an output of a contract, in an anchor, with a c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coordinator_core.dlc import Contract
@@ -61,6 +61,10 @@ class Sheet:
     """Balances by account in millisatoshi."""
 
     accounts: dict[str, int]
+
+    def with_change(self, change: Mapping[str, int]) -> Sheet:
+        """The same with something added to some accounts."""
+        return Sheet({**self.accounts, **{name: self.accounts.get(name, 0) + more for name, more in change.items()}})
 
     def less(self, before: Sheet) -> dict[str, int]:
         """What changed since `before`, accounts that did not change left out."""

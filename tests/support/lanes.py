@@ -216,7 +216,7 @@ def approvals(players: Iterable[str] = ROSTER, attempt: int = 1, count: int = 2)
 
 
 def batch_signed(index: int, attempt: int = 1) -> f.BatchSigned:
-    return f.BatchSigned(attempt=attempt, session_id=f"batch-{attempt}-{index}", index=index, blob="")
+    return f.BatchSigned(attempt=attempt, session_id=f"batch-{attempt}-{index}", index=index, blob="", status="")
 
 
 def contract_signed(attempt: int = 1) -> f.ContractSigned:

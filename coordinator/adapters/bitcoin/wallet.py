@@ -20,12 +20,19 @@ from coordinator_core.errors import Fault, VerificationFailed
 from coordinator_core.secp256k1 import SecretKey, lift_x, schnorr_sign, schnorr_verify
 from coordinator_core.secret import Secret
 from coordinator_core.transaction import (
+    SEQUENCE_REPLACEABLE,
+    OutPoint,
     Transaction,
+    TxIn,
     TxOut,
+    fee_for_weight,
+    input_weight,
     pay_to_taproot,
+    predict_weight,
     taproot_sighash,
     tweak_public_key,
 )
+from coordinator_core.transaction.weight import KEY_PATH_WITNESS
 from coordinator_core.units import FeeRate, Sats
 
 COIN_TYPE_MAINNET, COIN_TYPE_TEST = 0, 1
@@ -111,6 +118,17 @@ class OnchainWallet:
         finally:
             internal.wipe()
             output_key.wipe()
+
+    async def take_back(self, plan: FundingPlan, lane: str, fee_rate: FeeRate) -> bytes:
+        """See ports.bitcoin.Wallet."""
+        coin = plan.coins[0]
+        script = await self.script_for(lane, f"take-back/{plan.txid}")
+        weight = predict_weight([input_weight(KEY_PATH_WITNESS)], [len(script)])
+        value = Sats(coin.value - fee_for_weight(fee_rate, weight))
+        back = Transaction(
+            inputs=(TxIn(OutPoint.parse(str(coin.outpoint)), SEQUENCE_REPLACEABLE),), outputs=(TxOut(value, script),)
+        )
+        return self._sign(back, [coin], await self._numbers()).serialize()
 
     async def release(self, lane: str, purpose: str) -> None:
         """See ports.bitcoin.Wallet."""

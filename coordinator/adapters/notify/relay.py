@@ -84,7 +84,7 @@ class RelayNotifier:
 
 
 class _Publication(Relay):
-    """A connection for one event. What the relay says is read here: pynostr would print some of it and keep the rest."""
+    """A connection for one event. What the relay says is read here: pynostr prints some of it and keeps the rest."""
 
     def __init__(self, url: str, gift: Event, seconds: float) -> None:
         super().__init__(url, MessagePool(), IOLoop.current(), timeout=seconds, close_on_eose=False)

@@ -10,6 +10,7 @@ from litestar import Request, get, post
 from litestar.params import Parameter
 
 from coordinator.api.context import Api, hex_bytes, lane_id
+from coordinator.domain.facts import BatchSigned, Ticket
 from coordinator.engine.commands import closing as commands
 from coordinator.engine.commands.tickets import ticket_of
 from coordinator.views.closing import keymeld_status
@@ -101,4 +102,21 @@ async def approvals(api: Api, request: Request[Any, Any, Any], competition: UUID
     return await api.command(request, lane_id(competition), f"approve/{body.attempt}/{body.entry_id}", decide, player)
 
 
-handlers = [status, join, ready, approvals]
+@get("/competitions/{competition:uuid}/keymeld/sessions")
+async def sessions(api: Api, request: Request[Any, Any, Any], competition: UUID) -> list[dict[str, Any]]:
+    """Archived statuses of every signing session that was completed, as the gateway gave them. For players of the roster."""
+    player = await api.player(request)
+    _, lane = await api.engine.view(lane_id(competition))
+    if not any(ticket.player == player.hex() for ticket in lane.facts.all(Ticket)):
+        raise InvalidInput("competition", "has no ticket of yours", "reserve one first", fault=Fault.PLAYER)
+    return [
+        {
+            "attempt": signed.attempt,
+            "session": signed.session_id,
+            "status": msgspec.json.decode(await api.engine.services.blob(signed.status)),
+        }
+        for signed in lane.facts.all(BatchSigned)
+    ]
+
+
+handlers = [status, join, ready, approvals, sessions]

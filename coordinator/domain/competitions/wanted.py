@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from coordinator.domain import duties as d
-from coordinator.domain.competitions import closing, settling
+from coordinator.domain.competitions import closing, settling, unconfirmed
 from coordinator.domain.competitions.states import (
     AwaitingAttestation,
     AwaitingEscrow,
@@ -183,7 +183,7 @@ def _approvals(state: AwaitingSigning, lane: Lane) -> Iterator[d.Duty]:
 def _on_chain(state: OnChain, lane: Lane) -> Iterator[d.Duty]:
     match state:
         case FundingBroadcasted():
-            yield d.Broadcast(role="funding", attempt=state.attempt, contract=state.contract)
+            yield from unconfirmed.duties(state, lane)
         case FundingConfirmed():
             if lane.world.confirmations(state.funding_txid) >= lane.terms.contract.required_confirmations:
                 for entry_id in state.roster:

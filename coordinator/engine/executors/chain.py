@@ -61,6 +61,10 @@ class BroadcastExecutor:
     async def _build(self, task: Task[Broadcast], duty: Broadcast) -> bytes:
         if duty.role == "funding":
             return await self._s.wallet.sign(await funding_plan(self._s, task.lane, duty.attempt))
+        if duty.role.startswith("take-back/"):
+            rate = contract_fee_rate(task.lane.terms, await fee_market(self._s))
+            plan = await funding_plan(self._s, task.lane, duty.attempt)
+            return await self._s.wallet.take_back(plan, task.lane.id, rate)
         signed = await signed_contract(self._s, duty.contract)
         if duty.role == "expiry":
             return signed.expiry_transaction().serialize()

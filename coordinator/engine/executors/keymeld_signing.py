@@ -219,8 +219,11 @@ class CollectSignaturesExecutor:
         except (VerificationFailed, *GONE) as error:
             return Done([BatchHung(attempt=duty.attempt, session_id=duty.session_id, reason=f"{hung}: {error}")])
         blob = await s.put_blob(b"".join(len(sig).to_bytes(1, "big") + sig for sig in outcome.signatures))
-        await s.put_blob(outcome.raw)
-        return Done([BatchSigned(attempt=duty.attempt, session_id=duty.session_id, index=duty.index, blob=blob)])
+        status = await s.put_blob(outcome.raw)
+        signed = BatchSigned(
+            attempt=duty.attempt, session_id=duty.session_id, index=duty.index, blob=blob, status=status
+        )
+        return Done([signed])
 
     async def _still_waiting(self, task: Task[CollectSignatures], duty: CollectSignatures) -> Outcome:
         """A session that does not end while all have approved is hung after the terms' signature window."""

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from coordinator.domain.competitions import settling
 from coordinator.domain.competitions.states import DeltaBroadcasted, ExpiryBroadcasted, OutcomeBroadcasted
-from coordinator.domain.duties import CancelInvoice, CreateInvoice, PayPrize, ReadHolds, SettleInvoice, WatchInvoice
+from coordinator.domain.duties import (
+    CancelInvoice,
+    CreateInvoice,
+    DecideHolds,
+    PayPrize,
+    ReadHolds,
+    SettleInvoice,
+    WatchInvoice,
+)
 from coordinator.domain.facts import (
     Fact,
+    HoldsDecided,
     HoldsRead,
     HoldState,
     Invoice,
@@ -19,6 +28,7 @@ from coordinator.domain.lane import Lane
 from coordinator.domain.seats import blocks_left, blocks_needed
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.executors.services import Services
+from coordinator.ports.bitcoin import Place
 from coordinator.ports.faults import Rejected
 from coordinator.ports.lightning import FailureKind, HoldInvoice, Payment, PaymentState
 from coordinator_core.competition.holds import INVOICE_SECONDS, hold_cltv_expiry
@@ -144,6 +154,20 @@ class ReadHoldsExecutor:
         return _fact(found, entry_id, before.generation, before, self._s.clock.wall())
 
 
+class DecideHoldsExecutor:
+    """One decision for all tickets of an unconfirmed funding, written before anything is settled or canceled."""
+
+    def __init__(self, services: Services) -> None:
+        self._s = services
+
+    async def __call__(self, task: Task[DecideHolds]) -> Outcome:
+        """See duty.Executor."""
+        status = await self._s.chain.transaction_status(task.duty.funding_txid)
+        settle = status.place is not Place.UNKNOWN
+        decided = HoldsDecided(attempt=task.duty.attempt, settle=settle, at_height=task.lane.world.tip)
+        return Done([decided])
+
+
 class SettleInvoiceExecutor:
     """Release a ticket preimage. The state that wants this duty is reached only by a confirmed funding; checked again
     here, because this step cannot be taken back."""
@@ -159,7 +183,9 @@ class SettleInvoiceExecutor:
         funding = getattr(task.state, "funding_txid", None)
         if before is None or funding is None:
             return Done()
-        if lane.world.confirmations(funding) < lane.terms.contract.required_confirmations:
+        confirmed = lane.world.confirmations(funding) >= lane.terms.contract.required_confirmations
+        decided = any(fact.settle for fact in lane.facts.all(HoldsDecided))
+        if not confirmed and not decided:
             return Again(1.0, reason="the funding is not confirmed")
         found = await self._s.lightning.invoice(duty.payment_hash)
         if found is None or found.state.value == HoldState.ACCEPTED.value:

@@ -21,6 +21,7 @@ def executors(services: Services) -> Mapping[str, Executor]:
         d.CreateInvoice: lightning.CreateInvoiceExecutor(services),
         d.WatchInvoice: lightning.WatchInvoiceExecutor(services),
         d.ReadHolds: lightning.ReadHoldsExecutor(services),
+        d.DecideHolds: lightning.DecideHoldsExecutor(services),
         d.SettleInvoice: lightning.SettleInvoiceExecutor(services),
         d.CancelInvoice: lightning.CancelInvoiceExecutor(services),
         d.PayPrize: lightning.PayPrizeExecutor(services),

@@ -9,8 +9,9 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{stdin, stdout, BufReader, BufWriter, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use cpu_time::ProcessTime;
 use dlctix::bitcoin::consensus::encode::serialize_hex;
 use dlctix::bitcoin::sighash::{Prevouts, SighashCache};
 use dlctix::bitcoin::taproot::LeafVersion;
@@ -45,7 +46,11 @@ struct Request {
 
 impl Request {
     fn keys(&self) -> Fallible<Vec<Scalar>> {
-        Ok(self.secret_keys.iter().map(|key| Scalar::from_hex(key)).collect::<Result<_, _>>()?)
+        Ok(self
+            .secret_keys
+            .iter()
+            .map(|key| Scalar::from_hex(key))
+            .collect::<Result<_, _>>()?)
     }
 
     fn rng(&self) -> Fallible<StdRng> {
@@ -77,14 +82,18 @@ fn contract(request: &Request) -> Fallible<Value> {
     let sessions = signed_sessions(request, dlc)?;
     let verdict = request.signatures.as_ref().map(|signatures| {
         let refused = |(key, session): &(Point, SigningSession<_>)| {
-            session.verify_aggregated_signatures(signatures).err().map(|error| format!("{key}: {error:?}"))
+            session
+                .verify_aggregated_signatures(signatures)
+                .err()
+                .map(|error| format!("{key}: {error:?}"))
         };
         sessions.iter().find_map(refused).unwrap_or_else(|| "accepted".into())
     });
     let signed = aggregate(sessions)?;
     let mut answer = describe(request, &signed, &funding)?;
     answer["version"] = json!(env!("CARGO_PKG_VERSION"));
-    answer["funding_output"] = json!({"script_pubkey": funding.script_pubkey.to_hex_string(), "value": funding.value.to_sat()});
+    answer["funding_output"] =
+        json!({"script_pubkey": funding.script_pubkey.to_hex_string(), "value": funding.value.to_sat()});
     answer["signatures"] = to_value(signed.all_signatures())?;
     answer["verdict"] = json!(verdict);
     Ok(answer)
@@ -112,7 +121,10 @@ fn signed_sessions(request: &Request, dlc: TicketedDLC) -> Fallible<Vec<(Point, 
 }
 
 fn aggregate(mut sessions: Vec<(Point, Signing)>) -> Fallible<SignedContract> {
-    let shares = sessions.iter().map(|(key, session)| (*key, session.our_partial_signatures().clone())).collect();
+    let shares = sessions
+        .iter()
+        .map(|(key, session)| (*key, session.our_partial_signatures().clone()))
+        .collect();
     let (_, market_maker) = sessions.remove(0);
     Ok(market_maker.aggregate_all_signatures(shares)?)
 }
@@ -134,7 +146,10 @@ fn describe(request: &Request, signed: &SignedContract, funding: &TxOut) -> Fall
 
         let split_tx = signed.unsigned_split_tx(outcome).ok_or("no split transaction")?;
         for &player_index in weights.keys() {
-            let win = WinCondition { outcome: *outcome, player_index };
+            let win = WinCondition {
+                outcome: *outcome,
+                player_index,
+            };
             let leaf = split_leaf(request, signed, &win)?;
             let sighash = SighashCache::new(split_tx).taproot_script_spend_signature_hash(
                 0,
@@ -167,10 +182,16 @@ fn unsigned_outcome_tx(signed: &SignedContract, outcome: &Outcome) -> Fallible<T
 
 /// The leaf that a winner spends through, read from the witness that dlctix makes: signature, preimage, script, path.
 fn split_leaf(request: &Request, signed: &SignedContract, win: &WinCondition) -> Fallible<TapLeafHash> {
-    let preimage = request.ticket_preimages.get(win.player_index).ok_or("a ticket preimage is missing")?;
+    let preimage = request
+        .ticket_preimages
+        .get(win.player_index)
+        .ok_or("a ticket preimage is missing")?;
     let tx = signed.signed_split_tx(win, bytes32(preimage)?)?;
     let script = tx.input[0].witness.nth(2).ok_or("a split has no leaf script")?;
-    Ok(TapLeafHash::from_script(Script::from_bytes(script), LeafVersion::TapScript))
+    Ok(TapLeafHash::from_script(
+        Script::from_bytes(script),
+        LeafVersion::TapScript,
+    ))
 }
 
 fn transaction(tx: &Transaction) -> Value {
@@ -194,18 +215,18 @@ fn bench(request: &Request, nonces_file: &str) -> Fallible<Value> {
     let key = *request.keys()?.first().ok_or("the market maker's key is missing")?;
     let mut rng = request.rng()?;
 
-    let start = Instant::now();
+    let start = ProcessTime::now();
     let dlc = request.build()?;
     let build = start.elapsed();
 
-    let start = Instant::now();
+    let start = ProcessTime::now();
     let session = SigningSession::<NonceSharingRound>::new(dlc, &mut rng, key)?;
     let session = session.aggregate_nonces_and_compute_partial_signatures(nonces)?;
     let sign = start.elapsed();
     let peak = peak_mib();
 
     let session = session.into_inner();
-    let start = Instant::now();
+    let start = ProcessTime::now();
     session.verify_aggregated_signatures(signatures)?;
     let verify = start.elapsed();
     Ok(json!({

@@ -266,7 +266,9 @@ async def test_done_says_who_was_paid_and_who_claimed_on_chain(house: Any, pinne
     assert current_step(page) is None
     assert "89,540 sat paid over Lightning" in text
     assert "59,690 sat claimed on chain" in text
-    assert f"Spends output 0 of: Spends output 0 of: {house.outcome[:10]}" in text
+    assert f"Spends output 0 of: {house.outcome[:10]}" in text
+    await house.add_facts(lane, Sent(role="split", txid=house.split))
+    assert "Spends output 0 of: Split into prizes" in text_of(await house.page(lane))
     assert "hx-get" not in page, "nothing will change: nothing is asked for"
 
 

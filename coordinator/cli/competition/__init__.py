@@ -1,0 +1,1 @@
+"""`coordinator competition`: create, list, show and cancel competitions of a running coordinator."""

@@ -1,0 +1,141 @@
+"""A budget, a list and a competition as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from coordinator.cli.text import plain
+
+_DATES = {
+    "entries_close": "entries close",
+    "closing_ends": "closing ends, or tickets go back",
+    "funding_deadline": "funding deadline",
+    "observation_start": "observation starts",
+    "observation_end": "observation ends",
+    "signing_date": "oracle signs",
+    "expiry": "contract expires",
+}
+_PER_VBYTE = 250
+"""sat/kWU in a sat/vB."""
+
+
+def show_budget(console: Console, budget: Mapping[str, Any]) -> None:
+    """Price, one row for each number of entries, dates, and what speaks against it."""
+    console.print(f"[bold]{plain(budget['title'])}[/bold] on {budget['network']}")
+    console.print(
+        f"{budget['picks']} picks of {len(budget['targets'])} targets and {len(budget['metrics'])} metrics, "
+        f"scored by {'lines' if budget['scoring'] == 'lines' else 'fixed points'}"
+    )
+    console.print(
+        f"price: {_sat(budget['entry_fee'])} entry fee + {_sat(budget['coordinator_fee'])} coordinator fee "
+        "+ network fee of the day"
+    )
+    console.print(_rows(budget))
+    console.print(_dates(budget))
+    console.print(
+        f"least entry fee for these numbers {_sat(budget['minimum_entry_fee'])}; at the fee ceiling tickets are sold "
+        f"from {_sat(budget['unpaused_entry_fee'])} on; a payout passes {budget['route_reach']} routers for a day"
+    )
+    for finding in budget["findings"]:
+        console.print(
+            f"[yellow]note[/yellow]: the oracle today: {plain(finding['subject'])}: {plain(finding['reason'])}"
+        )
+    for objection in budget["objections"]:
+        console.print(
+            f"[red]no[/red]: {plain(objection['field'])}: {plain(objection['reason'])} ({plain(objection['fix'])})"
+        )
+
+
+def _rows(budget: Mapping[str, Any]) -> Table:
+    ceiling = budget["fee_rate_ceiling"] / _PER_VBYTE
+    table = _table(
+        f"budget in sat, at the fee ceiling of {ceiling:g} sat/vB",
+        ("entries", "pool", "prizes over Lightning", "least on chain", "network fees", "chain cost", "outcomes"),
+        ("keymeld sessions",),
+    )
+    for row in budget["rows"]:
+        table.add_row(
+            str(row["entries"]),
+            f"{row['pool']:,}",
+            _amounts(prize["net"] for prize in row["prizes"] or ()),
+            _amounts((row["shares"] or {}).get("ranked", ())),
+            f"{row['network_fees']:,}",
+            f"{row['chain_cost']:,}",
+            f"{row['outcomes']:,}",
+            str(row["signing_sessions"]),
+        )
+    return table
+
+
+def _dates(budget: Mapping[str, Any]) -> Table:
+    table = _table("dates", ("what", "when"))
+    for name, words in _DATES.items():
+        height = f", height {budget['funding_deadline_height']:,}" if name == "funding_deadline" else ""
+        table.add_row(words, when(budget["dates"][name], budget["now"]) + height)
+    return table
+
+
+def show_list(console: Console, competitions: Sequence[Mapping[str, Any]], now: int) -> None:
+    """One line for each competition."""
+    if not competitions:
+        console.print("no competition yet")
+        return
+    table = _table("", ("id", "title", "state", "players", "entry fee", "entries close"))
+    for item in competitions:
+        players = str(item["players"]) if item["maximum"] is None else f"{item['players']} of {item['maximum']}"
+        fee = "-" if item["entry_fee"] is None else f"{item['entry_fee']:,}"
+        closes = "-" if item["closes_at"] is None else when(item["closes_at"], now)
+        table.add_row(plain(item["id"]), plain(item["title"]), _words(item["state"]), players, fee, closes)
+    console.print(table)
+
+
+def show_competition(console: Console, item: Mapping[str, Any]) -> None:
+    """State, who is awaited, transactions."""
+    console.print(f"[bold]{plain(item['title'])}[/bold] {plain(item['id'])}")
+    step = f", step {item['step']} of 7" if item["step"] else ""
+    reason = f": {plain(item['reason'])}" if item["reason"] else ""
+    console.print(f"{_words(item['state'])}{step}{reason}")
+    if item["maximum"] is not None:
+        console.print(f"{item['players']} of {item['maximum']} players, at least {item['minimum']}")
+    if item["closes_at"] is not None:
+        console.print(f"entries close {when(item['closes_at'], item['now'])}")
+    if item["terms_hash"] is not None:
+        console.print(f"terms {plain(item['terms_hash'])}")
+    for one in item["waiting_for"]:
+        console.print(f"waits for {plain(one['who'])} to {plain(one['what'])}")
+    for transaction in item["transactions"]:
+        where = "unconfirmed" if transaction["height"] is None else f"block {transaction['height']:,}"
+        console.print(f"{plain(transaction['role']):<10} {plain(transaction['txid'])} {where}")
+
+
+def when(moment: int, now: int) -> str:
+    """A date in UTC and how far it is from `now` (the competition's clock)."""
+    seconds = abs(moment - now)
+    days, hours, minutes = seconds // 86_400, seconds % 86_400 // 3_600, seconds % 3_600 // 60
+    distance = f"{days} d {hours} h" if days else f"{hours} h {minutes} min"
+    relative = f"in {distance}" if moment >= now else f"{distance} ago"
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC ({relative})"
+
+
+def _amounts(amounts: Iterable[int]) -> str:
+    return " / ".join(f"{amount:,}" for amount in amounts) or "not possible"
+
+
+def _sat(amount: int) -> str:
+    return f"{amount:,} sat"
+
+
+def _words(state: str) -> str:
+    return plain(state).replace("_", " ")
+
+
+def _table(title: str, left: Sequence[str], right: Sequence[str] = ()) -> Table:
+    table = Table(title=title or None, title_justify="left")
+    for name in (*left, *right):
+        table.add_column(name, overflow="fold")
+    return table
