@@ -16,6 +16,7 @@ from coordinator.adapters.bitcoin.rpc import CoreRpc
 from coordinator.adapters.clock import SystemClock
 from coordinator.adapters.keymeld import KeymeldGateway
 from coordinator.adapters.lightning import LndNode
+from coordinator.adapters.notify import LogNotifier, RelayNotifier
 from coordinator.adapters.oracle import NoaaOracle, NoaaSettings
 from coordinator.adapters.secrets import SealedSecrets, load_or_create_seed
 from coordinator.adapters.store.sqlite import SqliteStore
@@ -88,6 +89,7 @@ async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -
         lightning=lightning,
         oracle=oracle,
         keymeld=keymeld,
+        notifier=RelayNotifier(settings.relays, keys.signing_key("nostr"), clock) if settings.relays else LogNotifier(),
     )
     origin = settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
     api = Api(

@@ -280,6 +280,18 @@ class ReleaseCoins(_OfAttempt, frozen=True, kw_only=True, tag="wallet.release"):
     protective: ClassVar[bool] = True
 
 
+class NotifyPlayer(Duty, frozen=True, kw_only=True, tag="notify.player"):
+    """Tell a player something once. Lost messages cost nothing: the page and the client know the same."""
+
+    channel: ClassVar[Channel] = Channel.NOTIFY
+    entry_id: str
+    topic: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.topic}/{self.entry_id}"
+
+
 AnyDuty = (
     CheckPlanning
     | PublishTerms
@@ -304,4 +316,5 @@ AnyDuty = (
     | AssembleContract
     | Broadcast
     | ReleaseCoins
+    | NotifyPlayer
 )

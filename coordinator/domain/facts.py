@@ -457,6 +457,18 @@ class EntryKeyHeld(Fact, frozen=True, kw_only=True, tag="entry_key_held"):
         return self.entry_id
 
 
+class Notified(Fact, frozen=True, kw_only=True, tag="notified"):
+    """A player was told of a topic, or no relay took it after several tries."""
+
+    entry_id: str
+    topic: str
+    delivered: bool
+
+    @property
+    def key(self) -> str:
+        return f"{self.topic}/{self.entry_id}"
+
+
 class CancelAsked(Fact, frozen=True, kw_only=True, tag="cancel_asked"):
     """An operator asked to cancel while entries are open."""
 
@@ -511,6 +523,7 @@ AnyFact = (
     | Payout
     | PreimageHeld
     | EntryKeyHeld
+    | Notified
     | CancelAsked
     | NeedsOperator
 )

@@ -9,9 +9,6 @@ from coordinator.domain.competitions.states import (
     AwaitingKeygen,
     AwaitingSigning,
     Competition,
-    DeltaBroadcasted,
-    ExpiryBroadcasted,
-    OutcomeBroadcasted,
 )
 from coordinator.domain.facts import Attested, Drafted, Pinned, Seal, Sent, Ticket
 from coordinator.domain.facts import Entry as EntryFact
@@ -132,8 +129,3 @@ def entries(lane: Lane) -> list[dict[str, object]]:
             }
         )
     return listed
-
-
-def is_settling(state: Competition) -> bool:
-    """True while prizes are being paid."""
-    return isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,7 +24,7 @@ from coordinator.views.participants import Awaited, EntryRow, Player, awaited, e
 from coordinator.views.prices import Price, Prizes, price, prize_table
 from coordinator.views.results import Result, result
 from coordinator.views.rosters import attempt_of, roster_of
-from coordinator.views.words import BESIDE, STATES, STEP_NAMES, counted, role, sats, spending
+from coordinator.views.words import BESIDE, STATES, STEP_NAMES, counted, role, role_rank, sats, spending
 from coordinator_core.competition.fees import FeeMarket
 from coordinator_core.competition.observation import ScoringRules
 from coordinator_core.competition.schedule import date_of, end_of_closing
@@ -228,7 +229,7 @@ def _clock(lane: Lane) -> Moment | None:
 
 
 def _transactions(state: Competition, lane: Lane) -> list[TransactionRow]:
-    listed = transactions(state, lane)
+    listed = sorted(transactions(state, lane), key=_chain_order)
     known = {fact.txid: role(fact.role) for fact in lane.facts.all(Sent)}
     rows: list[TransactionRow] = []
     for item in listed:
@@ -240,31 +241,37 @@ def _transactions(state: Competition, lane: Lane) -> list[TransactionRow]:
     return rows
 
 
+def _chain_order(item: Mapping[str, object]) -> tuple[bool, int, int]:
+    height = item["height"]
+    return height is None, height if isinstance(height, int) else 0, role_rank(str(item["role"]))
+
+
 def _offer(state: Competition, lane: Lane, market: FeeMarket | None) -> Offer:
     return Offer(
         hash=lane.terms.hash.hex(),
         price=price(state, lane, market),
         prizes=None if isinstance(state, Returning | Cancelled | Failed) else prize_table(state, lane),
-        dates=_dates(lane),
+        dates=tuple(_dates(state, lane)),
         predicted=_predicted(lane.terms),
         signer=signer_facts(lane),
         oracle=oracle_facts(state, lane),
     )
 
 
-def _dates(lane: Lane) -> tuple[Date, ...]:
+def _dates(state: Competition, lane: Lane) -> Iterator[Date]:
     terms, now, tip = lane.terms, lane.world.now, lane.world.tip
     window, deadline = terms.observation.window, terms.schedule.funding_deadline
-    expected = date_of(Height(deadline), tip, now)
-    return (
-        Date("Entries close", moment(terms.schedule.entries_close, now), "the appointment: players' clients come back"),
-        Date("End of the closing", moment(end_of_closing(terms.schedule), now), "without a contract tickets go back"),
-        Date("Funding deadline", moment(expected, now), f"expected; block {deadline:,} counts"),
-        Date("Observation starts", moment(window.start, now)),
-        Date("Observation ends", moment(window.end, now)),
-        Date("Oracle signs", moment(terms.observation.signing_date, now)),
-        Date("Contract expires", moment(terms.contract.expiry, now), "if the oracle stays silent: stakes go back"),
+    yield Date(
+        "Entries close", moment(terms.schedule.entries_close, now), "the appointment: players' clients come back"
     )
+    if (STEPS.get(tag(state)) or _DONE) <= max(_CLOSING_STEPS):
+        yield Date("End of the closing", moment(end_of_closing(terms.schedule), now), "no contract: tickets go back")
+        expected = date_of(Height(deadline), tip, now)
+        yield Date("Funding deadline", moment(expected, now), f"expected; block {deadline:,} counts")
+    yield Date("Observation starts", moment(window.start, now))
+    yield Date("Observation ends", moment(window.end, now))
+    yield Date("Oracle signs", moment(terms.observation.signing_date, now))
+    yield Date("Contract expires", moment(terms.contract.expiry, now), "if the oracle stays silent: stakes go back")
 
 
 def _predicted(terms: Terms) -> Predicted:

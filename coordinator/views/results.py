@@ -41,14 +41,15 @@ class Result:
 
 def result(state: Competition, lane: Lane) -> Result | None:
     """The result of a competition that pays out or is done; None before."""
-    paying = _paying_out(state, lane)
+    paying = paying_out(state, lane)
     if paying is None:
         return None
     listed = sorted(settling.prizes(lane, paying), key=lambda prize: (prize.share.place or 0, prize.share.entry_id))
     return Result(_words(settling.outcome_of(paying), listed), tuple(map(_won, listed)))
 
 
-def _paying_out(state: Competition, lane: Lane) -> settling.Settled | None:
+def paying_out(state: Competition, lane: Lane) -> settling.Settled | None:
+    """The state whose prizes count: a completed competition's is the one it came from. None before the outcome."""
     if isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted):
         return state
     pin = pinned_of(state, lane)

@@ -103,6 +103,12 @@ def role(name: str) -> str:
     return _ROLES.get(name, name)
 
 
+def role_rank(name: str) -> int:
+    """Place of a role in the life of a contract: orders transactions of one block."""
+    order = tuple(_ROLES)
+    return order.index(name) if name in order else len(order)
+
+
 def spending(name: str, known: Mapping[str, str]) -> str:
     """A role in words; a spend by others names the output it takes, by what is known of its transaction."""
     if not name.startswith("spends "):

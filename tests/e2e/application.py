@@ -152,7 +152,7 @@ class TestApp:
         return Competition(name, terms, await self.read_sheet(()))
 
     async def new_player(self, competition: Competition, url: str | None = None) -> Player:
-        """A player with a funded Lightning node who has not joined; `url` is where it believes the coordinator to be."""
+        """A player with a funded Lightning node who has not joined; `url` is where it takes the coordinator to be."""
         self._next_player += 1
         alias = f"player-{self._next_player}"
         keys = PlayerKeys(Secret(self._next_player.to_bytes(32, "big")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from coordinator.cli.demo.world import WorldError
 from coordinator_core.transaction import OutPoint, Transaction
 from tests.e2e.services import Services
@@ -89,4 +90,3 @@ async def with_inputs(chain: ChainControl, txid: str) -> Spent:
         parent = await chain.transaction(one.previous_output.txid[::-1].hex())
         values.append(parent.outputs[one.previous_output.vout].value)
     return Spent(transaction, tuple(values))
-

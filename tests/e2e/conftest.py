@@ -33,7 +33,6 @@ class Rig:
         return self._app
 
     async def _start(self, directory: Path) -> TestApp:
-        directory.mkdir()
         stack = await asyncio.to_thread(start_stack, directory)
         self._stack.push_async_callback(asyncio.to_thread, stack.stop)
         services = Services(stack)

@@ -17,6 +17,7 @@ DAY = 86_400
 
 def start_stack(directory: Path) -> Stack:
     """Node, Lightning and keymeld under a directory; the oracle is the test's own. Blocks until they are ready."""
+    directory.mkdir()
     stack = Stack(directory)
     try:
         stack.start_services(seed="e2e", oracle=False, genesis_time=int(time.time()) - DAYS_TO_SPEND * DAY)

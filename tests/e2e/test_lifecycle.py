@@ -40,4 +40,3 @@ async def test_three_entries_one_place(app: TestApp, scoring: str) -> None:
     changes = await app.require_balanced_books(competition)
     assert changes["coordinator, on chain"] + changes["Lightning, coordinator"] > 0
     assert changes["anchors"] == 240 * 1_000
-

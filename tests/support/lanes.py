@@ -275,7 +275,8 @@ class Story:
         return self.confirm(txid, height)
 
     def copy(self) -> Story:
-        return replace(self, facts=list(self.facts), world=dict(self.world))
+        world = {name: dict(value) if isinstance(value, dict) else value for name, value in self.world.items()}
+        return replace(self, facts=list(self.facts), world=world)
 
     @property
     def lane(self) -> Lane:

@@ -17,7 +17,7 @@ from coordinator.engine.commands import payouts
 from coordinator.engine.commands.tickets import ticket_of
 from coordinator.engine.executors.contracts import signed_contract
 from coordinator.engine.executors.lightning import entry_key_secret, payout_secret
-from coordinator.views.competition import is_settling
+from coordinator.views.results import paying_out
 from coordinator_core import bolt11
 from coordinator_core.dlc.outcomes import EXPIRY, Outcome, WinCondition
 from coordinator_core.errors import Fault, InvalidInput
@@ -61,12 +61,14 @@ async def show_payout(api: Api, request: Request[Any, Any, Any], competition: UU
 
 
 def _status(state: Competition, lane: Lane, entry_id: str) -> dict[str, Any]:
-    prize = payouts.prize_of(state, lane, entry_id)
+    paying = paying_out(state, lane)
+    if paying is None:
+        return {"state": "none"}
+    prize = payouts.prize_of(paying, lane, entry_id)
     if prize is None:
-        done = is_settling(state) or getattr(state, "outcome", None) is not None
-        return {"state": "lost" if done else "none"}
+        return {"state": "lost"}
     entry = lane.facts.get(Entry, entry_id)
-    window = settling.lightning_window(lane, state) if isinstance(state, settling.Settled) else 0
+    window = settling.lightning_window(lane, paying) if isinstance(state, settling.Settled) else 0
     return {
         "state": prize.state.value,
         "place": prize.share.place,

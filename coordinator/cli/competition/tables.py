@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -39,7 +40,8 @@ def show_budget(console: Console, budget: Mapping[str, Any]) -> None:
     console.print(_dates(budget))
     console.print(
         f"least entry fee for these numbers {_sat(budget['minimum_entry_fee'])}; at the fee ceiling tickets are sold "
-        f"from {_sat(budget['unpaused_entry_fee'])} on; a payout passes {budget['route_reach']} routers for a day"
+        f"from {_sat(budget['unpaused_entry_fee'])} on; a day after the outcome a payout still reaches over "
+        f"{budget['route_reach']} routers"
     )
     for finding in budget["findings"]:
         console.print(
@@ -55,13 +57,15 @@ def _rows(budget: Mapping[str, Any]) -> Table:
     ceiling = budget["fee_rate_ceiling"] / _PER_VBYTE
     table = _table(
         f"budget in sat, at the fee ceiling of {ceiling:g} sat/vB",
-        ("entries", "pool", "prizes over Lightning", "least on chain", "network fees", "chain cost", "outcomes"),
-        ("keymeld sessions",),
+        ("entries", "prizes", "on chain", "fees in", "chain cost", "outcomes", "sessions"),
+    )
+    table.caption = (
+        "prizes: over Lightning, after the routing allowance; on chain: the least that a winner gets there; "
+        "fees in: network fees of all tickets; sessions: keymeld's quota"
     )
     for row in budget["rows"]:
         table.add_row(
             str(row["entries"]),
-            f"{row['pool']:,}",
             _amounts(prize["net"] for prize in row["prizes"] or ()),
             _amounts((row["shares"] or {}).get("ranked", ())),
             f"{row['network_fees']:,}",
@@ -85,13 +89,13 @@ def show_list(console: Console, competitions: Sequence[Mapping[str, Any]], now: 
     if not competitions:
         console.print("no competition yet")
         return
-    table = _table("", ("id", "title", "state", "players", "entry fee", "entries close"))
     for item in competitions:
-        players = str(item["players"]) if item["maximum"] is None else f"{item['players']} of {item['maximum']}"
-        fee = "-" if item["entry_fee"] is None else f"{item['entry_fee']:,}"
-        closes = "-" if item["closes_at"] is None else when(item["closes_at"], now)
-        table.add_row(plain(item["id"]), plain(item["title"]), _words(item["state"]), players, fee, closes)
-    console.print(table)
+        console.print(f"{plain(item['id'])}  [bold]{plain(item['title'])}[/bold]")
+        players = f"{item['players']} players"
+        if item["maximum"] is not None:
+            players = f"{item['players']} of {item['maximum']} players, {_sat(item['entry_fee'])}"
+        closes = "" if item["closes_at"] is None else f", entries close {when(item['closes_at'], now)}"
+        console.print(f"  {_words(item['state'])}, {players}{closes}")
 
 
 def show_competition(console: Console, item: Mapping[str, Any]) -> None:
@@ -134,8 +138,8 @@ def _words(state: str) -> str:
     return plain(state).replace("_", " ")
 
 
-def _table(title: str, left: Sequence[str], right: Sequence[str] = ()) -> Table:
-    table = Table(title=title or None, title_justify="left")
-    for name in (*left, *right):
-        table.add_column(name, overflow="fold")
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        table.add_column(name)
     return table

@@ -72,12 +72,12 @@ def _prepare(console: Console, file: StackFile, data_dir: Path, wallets: int) ->
 
 def _tell(console: Console, file: StackFile, data_dir: Path, wallets: tuple[Wallet, ...], *, whole: bool) -> None:
     table = Table(title="services", title_justify="left")
-    for column in ("service", "address", "control"):
+    for column in ("service", "address", "beside it"):
         table.add_column(column, overflow="fold")
     for name, service in file.services.items():
-        table.add_row(name, service.url, service.control or service.esplora or "")
+        table.add_row(name, service.url, f"Esplora {service.esplora}" if service.esplora else service.control or "")
     for wallet in wallets:
-        table.add_row(f"wallet {wallet.alias}", wallet.url, wallet.macaroon_file)
+        table.add_row(wallet.alias, wallet.url, wallet.macaroon_file)
     console.print(table)
     option = "" if data_dir == DEFAULT_DIRECTORY else f" --data-dir {data_dir}"
     if not whole:

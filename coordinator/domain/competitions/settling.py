@@ -230,6 +230,17 @@ def outcome_unknown(state: Settled, lane: Lane) -> bool:
     return confirmed and lane.facts.get(Attested) is None
 
 
+def decided(lane: Lane, state: Settled) -> bool:
+    """True when no other transaction can take the place of the one that decides the prizes: it is confirmed, or it is
+    an outcome and the expiry is not yet valid."""
+    pin = lane.facts.get(Pinned, state.attempt)
+    if pin is None or outcome_unknown(state, lane):
+        return False
+    if lane.world.spend_depth(f"{pin.funding_txid}:{pin.funding_vout}") >= lane.terms.contract.required_confirmations:
+        return True
+    return outcome_of(state) is not None and lane.world.median_time_past <= lane.terms.contract.expiry
+
+
 def uneconomic(lane: Lane, entry_id: str) -> bool:
     """True when taking a share back would cost more than it holds: recorded once, never tried again."""
     roles = (f"sweep:{how}:{entry_id}" for how in ("close", "sellback", "reclaim"))

@@ -9,6 +9,7 @@ from typing import assert_never
 
 from coordinator.domain import duties as d
 from coordinator.domain.competitions import closing, settling, unconfirmed
+from coordinator.domain.competitions.notices import notices
 from coordinator.domain.competitions.states import (
     AwaitingAttestation,
     AwaitingEscrow,
@@ -47,6 +48,7 @@ from coordinator.domain.facts import (
     HoldState,
     Invoice,
     Keygen,
+    Notified,
     OracleEvent,
     Payout,
     Pinned,
@@ -65,7 +67,7 @@ from coordinator_core.competition.observation import ATTEMPTS
 
 def wanted(state: Competition, lane: Lane) -> tuple[d.Duty, ...]:
     """All duties of a competition as it stands."""
-    return (*_of_state(state, lane), *_of_invoices(state, lane), *_of_payouts(lane))
+    return (*_of_state(state, lane), *_of_invoices(state, lane), *_of_payouts(lane), *_of_notices(state, lane))
 
 
 def _of_state(state: Competition, lane: Lane) -> Iterable[d.Duty]:
@@ -236,7 +238,7 @@ def _poll(attempt: int, lane: Lane) -> Iterator[d.Duty]:
 
 def _second_transaction(state: OutcomeBroadcasted | ExpiryBroadcasted, lane: Lane) -> Iterator[d.Duty]:
     txid = settling.outcome_txid(lane, state)
-    if txid is None or f"{txid}:0" in lane.world.spent:
+    if txid is None or f"{txid}:0" in lane.world.spent or settling.outcome_unknown(state, lane):
         return
     roles = {
         "close": settling.closable(lane, state),
@@ -302,6 +304,12 @@ def _to_cancel(state: Competition, lane: Lane) -> Iterator[Invoice]:
         current = ticket is not None and ticket.ticket_hash == invoice.payment_hash
         if not (current and invoice.entry_id in keep):
             yield invoice
+
+
+def _of_notices(state: Competition, lane: Lane) -> Iterator[d.Duty]:
+    for notice in notices(state, lane):
+        if lane.facts.get(Notified, notice.key) is None:
+            yield notice
 
 
 def _of_payouts(lane: Lane) -> Iterator[d.Duty]:

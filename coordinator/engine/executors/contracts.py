@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import lru_cache
+
 import msgspec
 
 from coordinator.domain.duties import AssembleContract, PinContract, ReleaseCoins
@@ -33,6 +36,8 @@ from coordinator_core.oracle.locking import locking_points
 from coordinator_core.transaction import OutPoint, txid_from_hex
 
 FEE_TARGET_BLOCKS = 6
+CONTRACTS_KEPT = 4
+"""Contracts stay in memory while their batches are polled: public values, rebuilt from the stored bytes when needed."""
 KICK_OFF_RETRY_SECONDS = 5.0
 
 
@@ -69,13 +74,23 @@ async def funding_was_signed(services: Services, lane: str, attempt: int) -> boo
 async def contract_of(services: Services, lane: Lane, attempt: int) -> Contract:
     """The unsigned contract, rebuilt from its pinned parameters."""
     pin = pinned(lane, attempt)
-    parameters = parameters_from_json(await services.blob(pin.parameters))
-    return Contract.build(parameters, OutPoint(txid_from_hex(pin.funding_txid), pin.funding_vout))
+    parameters = await services.blob(pin.parameters)
+    return await asyncio.to_thread(_build, parameters, pin.funding_txid, pin.funding_vout)
+
+
+@lru_cache(maxsize=CONTRACTS_KEPT)
+def _build(parameters: bytes, txid: str, vout: int) -> Contract:
+    return Contract.build(parameters_from_json(parameters), OutPoint(txid_from_hex(txid), vout))
 
 
 async def signed_contract(services: Services, blob: str) -> SignedContract:
     """A signed contract from its blob."""
-    return SignedContract.from_json(await services.blob(blob))
+    return await asyncio.to_thread(_read, await services.blob(blob))
+
+
+@lru_cache(maxsize=CONTRACTS_KEPT)
+def _read(document: bytes) -> SignedContract:
+    return SignedContract.from_json(document)
 
 
 class PinContractExecutor:
@@ -176,7 +191,7 @@ class AssembleContractExecutor:
         contract = await contract_of(self._s, task.lane, duty.attempt)
         parts = sorted(task.lane.facts.of_attempt(BatchSigned, duty.attempt), key=lambda fact: fact.index)
         signatures = [sig for part in parts for sig in read_signatures(await self._s.blob(part.blob))]
-        signed = SignedContract.verified(contract, assemble(contract, signatures))
+        signed = await asyncio.to_thread(SignedContract.verified, contract, assemble(contract, signatures))
         blob = await self._s.put_blob(signed.to_json().encode())
         expiry = contract.outcome_txid(EXPIRY)[::-1].hex()
         return Done([ContractSigned(attempt=duty.attempt, blob=blob, expiry_txid=expiry)])

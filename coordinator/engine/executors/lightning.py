@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from coordinator.domain.competitions import settling
-from coordinator.domain.competitions.states import DeltaBroadcasted, ExpiryBroadcasted, OutcomeBroadcasted
+from coordinator.domain.competitions.states import (
+    Competition,
+    DeltaBroadcasted,
+    ExpiryBroadcasted,
+    OutcomeBroadcasted,
+)
 from coordinator.domain.duties import (
     CancelInvoice,
     CreateInvoice,
@@ -234,6 +241,8 @@ class PayPrizeExecutor:
             return Again(float(pause))
         known = await self._known(task.lane, payout)
         if known.state in (PaymentState.NEVER_SENT, PaymentState.FAILED) and not _is_final(known):
+            if _settled(task.state) and not settling.decided(task.lane, task.state):
+                return Again(WATCH_SECONDS)
             known = await self._send(task, payout) or known
         return await self._judge(task, payout, known)
 
@@ -251,15 +260,16 @@ class PayPrizeExecutor:
     async def _send(self, task: Task[PayPrize], payout: Payout) -> Payment | None:
         """One try; None when the Lightning window or the invoice is over, and nothing was sent."""
         state, lane = task.state, task.lane
-        if not isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted):
+        share = _share(lane, state, payout)
+        if not _settled(state) or share is None or self._s.clock.wall() >= payout.expires_at:
             return None
         window = settling.lightning_window(lane, state)
-        if window <= 0 or self._s.clock.wall() >= payout.expires_at:
+        if window <= 0:
             return None
         try:
             return await self._s.lightning.pay(
                 payout.payment_request,
-                fee_limit=_fee_limit(lane, state, payout),
+                fee_limit=_fee_limit(share),
                 timeout=min(PAYMENT_SECONDS, Seconds(20)),
                 cltv_limit=Blocks(window),
             )
@@ -288,10 +298,9 @@ class PayPrizeExecutor:
     def _failed(self, task: Task[PayPrize], payout: Payout, known: Payment) -> Outcome:
         now = self._s.clock.wall()
         state = task.state
-        settled = isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted)
-        closed = not settled or settling.lightning_window(task.lane, state) <= 0
+        closed = not _settled(state) or settling.lightning_window(task.lane, state) <= 0
         reason = known.failure.value if known.failure is not None else NOT_SENT
-        if _is_final(known) or closed or now >= payout.expires_at:
+        if _is_final(known) or closed or now >= payout.expires_at or _share(task.lane, state, payout) is None:
             return Done([_payout(payout, state=PrizeState.CLAIMABLE, failure=reason)])
         pause = min(LAST_RETRY, FIRST_RETRY * 2 ** min(payout.tries, 10))
         fact = _payout(payout, tries=payout.tries + 1, failure=reason, next_try=UnixTime(now + pause))
@@ -302,11 +311,22 @@ def _is_final(known: Payment) -> bool:
     return known.state is PaymentState.FAILED and known.failure is FailureKind.PAYEE_REJECTS
 
 
-def _fee_limit(lane: Lane, state: settling.Settled, payout: Payout) -> Sats:
+def _settled(state: Competition) -> TypeGuard[settling.Settled]:
+    return isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted)
+
+
+def _share(lane: Lane, state: Competition, payout: Payout) -> settling.Share | None:
+    """What the entry wins now, if the payout is over exactly that: another transaction may have confirmed since."""
+    if not _settled(state) or payout.entry_id in state.written_off:
+        return None
+    listed = settling.shares(lane, state.roster, settling.outcome_of(state))
+    return next((s for s in listed if s.entry_id == payout.entry_id and s.net == payout.amount), None)
+
+
+def _fee_limit(share: settling.Share) -> Sats:
     """The routing allowance of the prize; stakes given back are exact, their routing is the coordinator's."""
-    share = next(p.share for p in settling.prizes(lane, state) if p.share.entry_id == payout.entry_id)
     allowance = share.gross - share.net
-    return Sats(max(allowance, 10 + payout.amount // 100) if share.place is None else allowance)
+    return Sats(max(allowance, 10 + share.net // 100) if share.place is None else allowance)
 
 
 def _payout(

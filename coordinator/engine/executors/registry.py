@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from coordinator.domain import duties as d
 from coordinator.engine.duty import Executor
-from coordinator.engine.executors import chain, contracts, keymeld_session, keymeld_signing, lightning, oracle
+from coordinator.engine.executors import chain, contracts, keymeld_session, keymeld_signing, lightning, notify, oracle
 from coordinator.engine.executors.services import Services
 
 
@@ -36,5 +36,6 @@ def executors(services: Services) -> Mapping[str, Executor]:
         d.ForwardApproval: keymeld_signing.ForwardApprovalExecutor(services),
         d.CollectSignatures: keymeld_signing.CollectSignaturesExecutor(services),
         d.Broadcast: chain.BroadcastExecutor(services),
+        d.NotifyPlayer: notify.NotifyPlayerExecutor(services),
     }
     return {kind.kind(): executor for kind, executor in table.items()}

@@ -9,6 +9,7 @@ from coordinator.engine.clockwork import Clockwork
 from coordinator.ports.bitcoin import Chain, Wallet
 from coordinator.ports.keymeld import Keymeld
 from coordinator.ports.lightning import Lightning
+from coordinator.ports.notify import Notifier
 from coordinator.ports.oracle import Oracle
 from coordinator.ports.secrets import SecretStore
 from coordinator.ports.store import Store
@@ -28,6 +29,7 @@ class Services:
     lightning: Lightning
     oracle: Oracle
     keymeld: Keymeld
+    notifier: Notifier
 
     async def pinned(self, duty: str, slot: str, make: Callable[[], Awaitable[bytes] | bytes]) -> bytes:
         """The pin of a duty, made and written before its first use. Two makers: the first writer wins."""
