@@ -21,6 +21,8 @@ class Channel(StrEnum):
     CHAIN = "chain"
     LOCAL = "local"
     NOTIFY = "notify"
+    WATCH = "watch"
+    """Open streams of Lightning: many, idle, and never in the way of a settle or cancel."""
 
 
 class Duty(Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -105,7 +107,7 @@ class CreateInvoice(Duty, frozen=True, kw_only=True, tag="ln.create_invoice"):
 class WatchInvoice(Duty, frozen=True, kw_only=True, tag="ln.watch_invoice"):
     """Look an invoice up until it is SETTLED or CANCELED."""
 
-    channel: ClassVar[Channel] = Channel.LIGHTNING
+    channel: ClassVar[Channel] = Channel.WATCH
     payment_hash: str
 
     @property

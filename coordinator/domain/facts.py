@@ -366,7 +366,7 @@ class Built(AttemptFact, frozen=True, kw_only=True, tag="built"):
 
 
 class HoldsDecided(AttemptFact, frozen=True, kw_only=True, tag="holds_decided"):
-    """Holds ran short before the funding was confirmed: settled because our node held the funding then, or all canceled."""
+    """Holds ran short before the funding confirmed: settled because our node held the funding then, or all canceled."""
 
     settle: bool
     at_height: Height

@@ -31,6 +31,7 @@ LIMITS: Mapping[str, int] = {
     Channel.CHAIN.value: 8,
     Channel.LOCAL.value: 2,
     Channel.NOTIFY.value: 2,
+    Channel.WATCH.value: 64,
 }
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.domain.competitions.advance import advance
 from coordinator.domain.competitions.wanted import wanted
-from coordinator.domain.duties import Duty
+from coordinator.domain.duties import Channel, Duty
 from coordinator.domain.facts import Fact, FactBook, HoldState, PrizeState
 from coordinator.domain.lane import Lane, SpendSeen, World
 from coordinator_core.competition.documents import convert_strict
@@ -306,11 +306,12 @@ class Story:
         return state, reasons
 
     def wants(self, state: s.Competition) -> dict[str, Duty]:
-        """Wanted duties by kind and key."""
-        return {f"{duty.kind()}/{duty.key}": duty for duty in wanted(state, self.lane)}
+        """Wanted duties by kind and key; without messages to players, on which nothing depends."""
+        listed = [duty for duty in wanted(state, self.lane) if duty.channel is not Channel.NOTIFY]
+        return {f"{duty.kind()}/{duty.key}": duty for duty in listed}
 
     def kinds(self, state: s.Competition) -> set[str]:
-        return {duty.kind() for duty in wanted(state, self.lane)}
+        return {duty.kind() for duty in self.wants(state).values()}
 
 
 def awaiting_escrow(roster: tuple[str, ...] = ROSTER) -> s.AwaitingEscrow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypeGuard
 
 from coordinator.domain.competitions import settling
@@ -36,7 +37,7 @@ from coordinator.domain.seats import blocks_left, blocks_needed
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.executors.services import Services
 from coordinator.ports.bitcoin import Place
-from coordinator.ports.faults import Rejected
+from coordinator.ports.faults import Rejected, Unreachable
 from coordinator.ports.lightning import FailureKind, HoldInvoice, Payment, PaymentState
 from coordinator_core.competition.holds import INVOICE_SECONDS, hold_cltv_expiry
 from coordinator_core.errors import Misuse
@@ -44,6 +45,8 @@ from coordinator_core.secret import Secret
 from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
 
 WATCH_SECONDS = 0.5
+STREAM_SECONDS = 20.0
+SLOW_POLL_SECONDS = 5.0
 PAYMENT_SECONDS = Seconds(60)
 FIRST_RETRY, LAST_RETRY = 30, 600
 NOT_SENT = "not sent"
@@ -106,7 +109,7 @@ class CreateInvoiceExecutor:
 
 
 class WatchInvoiceExecutor:
-    """Look an invoice up until it is final; polls faster only while someone may be paying."""
+    """Wait for Lightning's own word on an invoice; the stream is a hint, the lookup after it is the truth."""
 
     def __init__(self, services: Services) -> None:
         self._s = services
@@ -115,14 +118,29 @@ class WatchInvoiceExecutor:
         """See duty.Executor."""
         duty = task.duty
         before = task.lane.facts.get(Invoice, duty.payment_hash)
+        if before is None:
+            return Done()
+        streamed = await self._changed(before)
         found = await self._s.lightning.invoice(duty.payment_hash)
-        if before is None or found is None:
+        if found is None:
             return Again(WATCH_SECONDS, reason="Lightning does not know the invoice")
         fact = _fact(found, before.entry_id, before.generation, before, self._s.clock.wall())
         if fact.state in (HoldState.SETTLED, HoldState.CANCELED):
             return Done([fact])
-        pause = WATCH_SECONDS if fact.state is HoldState.OPEN else 4 * WATCH_SECONDS
-        return Again(pause, [fact] if fact != before else [])
+        return Again(0.0 if streamed else SLOW_POLL_SECONDS, [fact] if fact != before else [])
+
+    async def _changed(self, before: Invoice) -> bool:
+        """Wait until the stream shows another state, a while at most; False when there is no stream to listen to."""
+        try:
+            async with asyncio.timeout(STREAM_SECONDS):
+                async for state in self._s.lightning.invoice_updates(before.payment_hash):
+                    if state.value != before.state.value:
+                        return True
+        except TimeoutError:
+            return True
+        except Unreachable:
+            return False
+        return False
 
 
 class ReadHoldsExecutor:

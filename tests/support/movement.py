@@ -1,0 +1,194 @@
+"""Use-after-move: finds a name that is read after a consuming transition took its object.
+
+Type checkers know no affine types; this walks the syntax tree of each function. Branches are followed one by one and
+joined (moved in one of them is moved after them, unless that branch leaves the function), loop bodies are walked twice,
+`try` bodies may have stopped anywhere.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+DECORATOR = "consumes"
+Moved = dict[str, int]
+"""Name (dotted) to the line on which it was consumed."""
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True, order=True)
+class UseAfterMove:
+    line: int
+    name: str
+    moved_on: int
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.name} was consumed on line {self.moved_on}"
+
+
+def consuming_methods(sources: Iterable[str]) -> frozenset[str]:
+    """Names of the methods that carry the decorator."""
+    functions = (n for source in sources for n in ast.walk(ast.parse(source)) if isinstance(n, Function))
+    return frozenset(n.name for n in functions if any(isinstance(d, ast.Name) and d.id == DECORATOR for d in n.decorator_list))
+
+
+def check(source: str, transitions: frozenset[str]) -> list[UseAfterMove]:
+    """Every use after a move in a module, in the order of lines."""
+    found: set[UseAfterMove] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, Function):
+            walk = _Walk(transitions)
+            walk.block(node.body, {})
+            found |= walk.found
+    return sorted(found)
+
+
+def check_tree(root: Path) -> list[str]:
+    """Every use after a move under a folder, with the transitions that are declared there."""
+    files = sorted(root.rglob("*.py"))
+    transitions = consuming_methods(path.read_text() for path in files)
+    return [f"{path.name}: {use}" for path in files for use in check(path.read_text(), transitions)]
+
+
+def _dotted(node: ast.AST) -> str | None:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        owner = _dotted(node.value)
+        return None if owner is None else f"{owner}.{node.attr}"
+    return None
+
+
+@dataclass
+class _Walk:
+    transitions: frozenset[str]
+    found: set[UseAfterMove] = field(default_factory=set[UseAfterMove])
+
+    def block(self, statements: list[ast.stmt], moved: Moved) -> bool:
+        """Walk statements; True when the end of the block is never reached."""
+        return any(self._statement(statement, moved) for statement in statements)
+
+    def _statement(self, node: ast.stmt, moved: Moved) -> bool:
+        match node:
+            case ast.Return() | ast.Raise() | ast.Continue() | ast.Break():
+                self._children(node, moved)
+                return True
+            case ast.If():
+                self._expression(node.test, moved)
+                return self._branches([node.body, node.orelse], moved)
+            case ast.Match():
+                self._expression(node.subject, moved)
+                return self._match(node, moved)
+            case ast.For() | ast.AsyncFor() | ast.While():
+                self._loop(node, moved)
+                return False
+            case ast.Try() | ast.TryStar():
+                return self._try(node, moved)
+            case ast.With() | ast.AsyncWith():
+                for item in node.items:
+                    self._children(item, moved)
+                return self.block(node.body, moved)
+            case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
+                self._assign(node, moved)
+                return False
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                return False
+            case _:
+                self._children(node, moved)
+                return False
+
+    def _branches(self, bodies: list[list[ast.stmt]], moved: Moved) -> bool:
+        ends: list[Moved] = []
+        for body in bodies:
+            branch = dict(moved)
+            if not self.block(body, branch):
+                ends.append(branch)
+        moved.clear()
+        for branch in ends:
+            moved.update(branch)
+        return not ends
+
+    def _match(self, node: ast.Match, moved: Moved) -> bool:
+        for case in node.cases:
+            if case.guard is not None:
+                self._expression(case.guard, moved)
+        total = any(isinstance(c.pattern, ast.MatchAs) and c.pattern.pattern is None and c.guard is None for c in node.cases)
+        bodies = [case.body for case in node.cases]
+        return self._branches(bodies if total else [*bodies, []], moved)
+
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.While, moved: Moved) -> None:
+        self._expression(node.test if isinstance(node, ast.While) else node.iter, moved)
+        for _ in range(2):
+            if not isinstance(node, ast.While):
+                self._expression(node.target, moved)
+            self._branches([node.body, []], moved)
+        self.block(node.orelse, moved)
+
+    def _try(self, node: ast.Try | ast.TryStar, moved: Moved) -> bool:
+        before = dict(moved)
+        left = self.block([*node.body, *node.orelse], moved)
+        ends = [] if left else [dict(moved)]
+        for handler in node.handlers:
+            stopped = {**moved, **before}
+            if not self.block(handler.body, stopped):
+                ends.append(stopped)
+        moved.clear()
+        for end in ends:
+            moved.update(end)
+        return self.block(node.finalbody, moved) or not ends
+
+    def _assign(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign, moved: Moved) -> None:
+        if node.value is not None:
+            self._expression(node.value, moved)
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            self._expression(target, moved)
+
+    def _expression(self, node: ast.AST, moved: Moved) -> None:
+        if isinstance(node, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef):
+            return
+        if isinstance(node, ast.IfExp):
+            self._expression(node.test, moved)
+            self._either([node.body, node.orelse], moved)
+            return
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in self.transitions:
+            self._transition(node, node.func, moved)
+            return
+        name = _dotted(node)
+        if name is not None and isinstance(node, ast.Name | ast.Attribute):
+            self._name(node, name, moved)
+            return
+        self._children(node, moved)
+
+    def _either(self, nodes: list[ast.expr], moved: Moved) -> None:
+        ends = [dict(moved) for _ in nodes]
+        for node, end in zip(nodes, ends, strict=True):
+            self._expression(node, end)
+        for end in ends:
+            moved.update(end)
+
+    def _transition(self, call: ast.Call, function: ast.Attribute, moved: Moved) -> None:
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+            self._expression(argument, moved)
+        self._expression(function.value, moved)
+        name = _dotted(function.value)
+        if name is not None:
+            moved[name] = call.lineno
+
+    def _name(self, node: ast.Name | ast.Attribute, name: str, moved: Moved) -> None:
+        if isinstance(node.ctx, ast.Load):
+            for known, line in list(moved.items()):
+                if name == known or name.startswith(f"{known}."):
+                    self.found.add(UseAfterMove(node.lineno, known, line))
+            return
+        for known in [k for k in moved if k == name or k.startswith(f"{name}.")]:
+            del moved[known]
+
+    def _children(self, node: ast.AST, moved: Moved) -> None:
+        for child in self._in_order(node):
+            self._expression(child, moved)
+
+    @staticmethod
+    def _in_order(node: ast.AST) -> Iterator[ast.AST]:
+        yield from ast.iter_child_nodes(node)

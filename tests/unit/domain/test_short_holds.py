@@ -1,0 +1,59 @@
+"""Funding broadcast and holds running short: one decision for all tickets (money section 3)."""
+
+import pytest
+
+from coordinator.domain import facts as f
+from coordinator.domain.competitions import states as s
+from coordinator.domain.facts import HoldState
+from tests.support import lanes as b
+from tests.support.lanes import Story
+
+
+@pytest.fixture
+def left(story: Story) -> Story:
+    """The funding left and is in no block."""
+    return story.put(*b.seats(), b.pinned(), b.contract_signed(), b.built("funding", b.FUNDING))
+
+
+def kinds(story: Story) -> set[str]:
+    return {key for key in story.wants(b.funding_broadcasted()) if not key.startswith("ln.watch_invoice/")}
+
+
+def of_all(kind: str) -> set[str]:
+    return {f"{kind}/{b.ticket_hash(e)}" for e in b.ROSTER}
+
+
+@pytest.mark.parametrize("tip", [b.DEADLINE + 17, b.DEADLINE + 18])
+def test_decided_from_eighteen_blocks_after_f(left: Story, tip: int) -> None:
+    longer = [b.invoice(e, expiry_height=b.DEADLINE + 200) for e in b.ROSTER]
+    left.facts = [fact for fact in left.facts if not isinstance(fact, f.Invoice)] + [*longer]
+    due = "ln.decide_holds/1" in kinds(left.set(tip=tip))
+    assert due is (tip == b.DEADLINE + 18)
+
+
+@pytest.mark.parametrize("blocks", [7, 6])
+def test_decided_when_the_shortest_hold_has_six_blocks_left(left: Story, blocks: int) -> None:
+    left.put(b.invoice("entry-2", expiry_height=b.TIP + 18 + blocks))
+    assert ("ln.decide_holds/1" in kinds(left)) is (blocks == 6)
+
+
+def test_settled_all_when_the_node_held_the_funding(left: Story) -> None:
+    left.put(f.HoldsDecided(attempt=1, settle=True, at_height=b.Height(b.TIP)))
+    assert kinds(left) == {"chain.broadcast/funding/1"} | of_all("ln.settle")
+
+
+def test_canceled_all_and_the_coin_taken_back_when_it_did_not(left: Story) -> None:
+    left.put(f.HoldsDecided(attempt=1, settle=False, at_height=b.Height(b.TIP)))
+    assert kinds(left) == {"chain.broadcast/take-back/1"} | of_all("ln.cancel")
+    left.spend(b.COIN, b.STRANGER)
+    ended = left.step(b.funding_broadcasted())
+    assert isinstance(ended, s.Returning)
+    assert ended.ends_in == "failed"
+
+
+def test_funding_that_confirms_after_the_cancel_writes_the_tickets_off(left: Story) -> None:
+    left.facts = [fact for fact in left.facts if not isinstance(fact, f.Invoice)]
+    left.put(*(b.invoice(e, HoldState.CANCELED) for e in b.ROSTER))
+    left.put(f.HoldsDecided(attempt=1, settle=False, at_height=b.Height(b.TIP))).confirm(b.FUNDING)
+    state, _ = left.run(b.funding_broadcasted())
+    assert state == b.awaiting_attestation(written_off=b.ROSTER)
