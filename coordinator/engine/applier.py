@@ -34,8 +34,7 @@ class Applier:
     async def step(self) -> bool:
         """Apply the next lane; False when there is nothing to do."""
         self._turn += 1
-        async with self._store.write() as tx:
-            lane = await tx.next_lane(oldest=self._turn % 4 == 0)
+        lane = await self._store.next_lane(oldest=self._turn % 4 == 0)
         if lane is None:
             return False
         try:

@@ -107,8 +107,7 @@ class ChainLoop:
 
     async def _backfill(self) -> None:
         """New watches look back: what they wait for may be in a block that was processed before they were set."""
-        async with self._store.write() as tx:
-            unfilled = await tx.unfilled_watches()
+        unfilled = await self._store.unfilled_watches()
         for lane, watch in unfilled:
             found = await self._find(watch)
             cursor = await self._clock.tip()

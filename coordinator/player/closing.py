@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
 
 from coordinator.player import checks
 from coordinator.player.gateway import Enclave, Gateway, NotSetUp
@@ -25,11 +26,19 @@ from coordinator_core.keymeld.registration import SealedRegistration
 from coordinator_core.keymeld.roster import RosterExpectation, SignedRoster, VerifiedRoster, verify_roster
 from coordinator_core.nostr import nip44
 from coordinator_core.secret import Secret
-from coordinator_core.transaction import OutPoint
 from coordinator_core.units import UnixTime
 
 if TYPE_CHECKING:
     from coordinator.player.play import Player
+
+
+class Sealing(Struct, frozen=True):
+    """What a restarted client needs to go on in an attempt: its own registration can be sealed only once."""
+
+    attempt: int
+    manifest: dict[str, Any]
+    recipients: dict[str, Any]
+    registration: str
 
 
 @dataclass(slots=True)
@@ -44,7 +53,6 @@ class Attempt:
     user: UserAccess | None = None
     roster: VerifiedRoster | None = None
     secret: Secret | None = None
-    outpoint: OutPoint | None = None
     ready_for: tuple[str, ...] = ()
     items: dict[str, tuple[EncryptedItem, ...]] | None = None
     approved: frozenset[str] = frozenset()
@@ -60,12 +68,14 @@ class Closing:
         self._oracle = oracle
         self._attempt: Attempt | None = None
         self.returned = False
-        self.outpoint: OutPoint | None = None
+        self.attempt: int | None = None
+        """The attempt that runs, as the coordinator says."""
 
     async def step(self) -> bool:
         """Do what is wanted now; True when the closing is done for this player."""
         player = self._player
         status = await player.api.get_json(f"{player.base}/keymeld/status?entry={player.entry_id}", signed=True)
+        self.attempt = status["attempt"]
         if status["closing_done"]:
             self.returned = status["signing_status"] != "signed" or not status["in_attempt"]
             return True
@@ -74,10 +84,22 @@ class Closing:
         return False
 
     async def _attend(self, status: dict[str, Any]) -> None:
+        if self._attempt is None and status["attempt"] is not None:
+            self._recall(int(status["attempt"]), joined=bool(status["sealed"]))
         if status["keygen_status"] == "sealing":
             await self._seal(status)
         elif status["signing_sessions"]:
             await self._sign(status)
+
+    def _recall(self, number: int, *, joined: bool) -> None:
+        """After a restart: the registration that was made before it."""
+        kept = self._player.sealing
+        if kept is None or kept.attempt != number:
+            return
+        manifest = SignedManifest.from_value(kept.manifest)
+        recipients = EnclaveRecipients.from_value(kept.recipients, manifest)
+        registration = SealedRegistration.from_json(kept.registration)
+        self._attempt = Attempt(number, manifest, recipients, registration, joined)
 
     async def _enclaves(self, recipients: EnclaveRecipients) -> tuple[dict[int, Enclave], UnixTime]:
         enclaves: dict[int, Enclave] = {}
@@ -112,6 +134,8 @@ class Closing:
             slot_key=slot_key(player.keys.secret, entry_id),
             require_signing_approval=True,
         )
+        player.sealing = Sealing(number, status["manifest"], status["recipients"], registration.to_json())
+        player.keep()
         return Attempt(number, manifest, recipients, registration)
 
     async def _join(self, attempt: Attempt) -> None:
@@ -175,7 +199,8 @@ class Closing:
             max_signing_sessions=attempt.manifest.manifest.max_signing_sessions or 0,
         )
         attempt.items = items
-        attempt.outpoint = self.outpoint = contract.outpoint
+        player.outpoint = str(contract.outpoint)
+        player.keep()
         current = sorted(set(items) - self._replaced(sessions))
         body = {"entry_id": player.entry_id, "attempt": attempt.number, "sessions": current}
         await player.api.post(f"{player.base}/keymeld/ready", body, signed=True)

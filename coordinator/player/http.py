@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 
-from coordinator_core.errors import CoreError, Fault
+from coordinator_core.errors import CoreError, Fault, InvalidInput
 from coordinator_core.nostr.nip98 import build_authorization
 from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.units import UnixTime
@@ -38,14 +40,26 @@ class NoAnswer(CoreError):
         self.fault = Fault.NODE
 
 
+def _trusted(certificate: Path | None) -> ssl.SSLContext | bool:
+    if certificate is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=certificate)
+    except (OSError, ssl.SSLError):
+        raise InvalidInput("certificate", "cannot be read", "give a PEM file") from None
+
+
 class Service:
     """One server, with the player's identity where it is wanted."""
 
-    def __init__(self, name: str, url: str, identity: SecretKey | None = None) -> None:
+    def __init__(
+        self, name: str, url: str, identity: SecretKey | None = None, *, certificate: Path | None = None
+    ) -> None:
+        """`certificate` is the one of a server that signed its own. Raises InvalidInput when it cannot be used."""
         self.name = name
         self.url = url.rstrip("/")
         self._identity = identity
-        self._client = httpx.AsyncClient(timeout=SECONDS, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=SECONDS, trust_env=False, verify=_trusted(certificate))
 
     async def close(self) -> None:
         """Close all connections."""

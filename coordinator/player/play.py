@@ -5,7 +5,7 @@ A page left open does the same. Nothing is signed or sealed that was not checked
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,26 +14,36 @@ from uuid import UUID
 import msgspec
 
 from coordinator.player import checks
-from coordinator.player.closing import Closing
+from coordinator.player.closing import Closing, Sealing
 from coordinator.player.gateway import Gateway
-from coordinator.player.http import Service
+from coordinator.player.http import NoAnswer, ServerRefused, Service
 from coordinator.player.keys import PlayerKeys
 from coordinator.player.oracle import OracleReader
-from coordinator.player.wallet import LightningWallet
-from coordinator_core import bolt11
+from coordinator.player.pace import Pace
+from coordinator.player.tickets import Ticketing
+from coordinator.player.wallet import Wallet
 from coordinator_core.claim_kit.kit import ClaimKit
-from coordinator_core.competition.entries import sign_entry
+from coordinator_core.competition.fees import PriceLines
 from coordinator_core.competition.picks import Pick
 from coordinator_core.competition.player_keys import entry_key, payout_preimage
 from coordinator_core.competition.terms import Terms
 from coordinator_core.nostr.event import Event
 from coordinator_core.secret import Secret
-from coordinator_core.units import Sats, Seconds, UnixTime
+from coordinator_core.units import Sats, Seconds
 
-POLL_SECONDS = 0.5
-FEE_SHARE = 20
-"""At most a twentieth of the ticket for routing."""
+OPEN_SECONDS, CLOSING_SECONDS, RESULT_SECONDS = 5.0, 1.0, 5.0
+"""Longest pauses between looks, while entries are open, in the closing, and for the result."""
+ASK_AGAIN_SECONDS = 30.0
 FINAL = frozenset({"PAID", "CLAIMED", "OWED", "VOID", "lost"})
+WITHOUT_CONTRACT = frozenset({"returning", "cancelled", "failed"})
+
+
+def agree_to_any(_: PriceLines) -> None:
+    """A player that takes every price within the terms."""
+
+
+def keep_nothing() -> None:
+    """A player whose memory ends with its process."""
 
 
 @dataclass(slots=True)
@@ -42,13 +52,25 @@ class Player:
 
     url: str
     keys: PlayerKeys
-    wallet: LightningWallet
+    wallet: Wallet
     competition: str
     say: Callable[[str], None] = lambda _: None
+    agree: Callable[[PriceLines], None] = agree_to_any
+    """Hears the price of each receipt before the entry is signed; raises to stop."""
+    keep: Callable[[], None] = keep_nothing
+    """Called after each change that a restarted client needs."""
     terms: Terms | None = None
+    terms_hash: bytes | None = None
     entry_id: str = ""
     picks: tuple[Pick, ...] = ()
     ticket_hash: str = ""
+    receipt: Event | None = None
+    invoice: str = ""
+    sealing: Sealing | None = None
+    outpoint: str | None = None
+    """Of the contract whose batches were approved, "txid:vout"."""
+    payout_request: str = ""
+    debt_receipt: Event | None = None
     kit: ClaimKit | None = None
     _service: Service | None = field(default=None, repr=False)
 
@@ -77,53 +99,18 @@ class Player:
     async def read_terms(self) -> Terms:
         """The terms, verified; they must never change."""
         raw = await self.api.get(f"{self.base}/terms")
-        known = self.terms.hash if self.terms is not None else None
-        self.terms = checks.check_terms(raw, self.competition, known)
+        self.terms = checks.check_terms(raw, self.competition, self.terms_hash)
+        self.terms_hash = self.terms.hash
         return self.terms
 
     async def join(self, picks: Sequence[Pick]) -> None:
-        """Reserve, check the receipt, sign the entry, check the invoice and pay it. Returns once the ticket is held."""
+        """Reserve, check the receipt, sign the entry, check the invoice and pay it. Returns once the ticket is held.
+
+        A player that remembers an entry goes on with it.
+        """
         terms = await self.read_terms()
         self.picks = tuple(picks)
-        reserved = await self.api.post(f"{self.base}/entries", {}, signed=True)
-        self.entry_id = str(UUID(reserved["entry_id"]))
-        invoice = await self._hand_in(terms, reserved)
-        await self.wallet.pay_held(invoice, Sats(1 + _msat(invoice) // 1_000 // FEE_SHARE))
-        await self._until_held()
-
-    async def _hand_in(self, terms: Terms, reserved: dict[str, Any]) -> str:
-        receipt_event = msgspec.convert(reserved["receipt"], Event)
-        receipt = checks.check_receipt(receipt_event, terms, self.keys.identity.x_only, self.entry_id)
-        self.ticket_hash = receipt.ticket_hash
-        entry = sign_entry(
-            self.keys.identity,
-            self.keys.secret,
-            terms_hash=terms.hash,
-            entry_id=UUID(self.entry_id),
-            ticket_hash=bytes.fromhex(receipt.ticket_hash),
-            picks=self.picks,
-            created_at=UnixTime(receipt_event.created_at),
-        )
-        body = {"event": msgspec.json.decode(entry.event.to_json())}
-        answer = await self.api.post(self.own, body, signed=True, method="PUT")
-        while "payment_request" not in answer:
-            await asyncio.sleep(POLL_SECONDS)
-            answer = await self.api.post(self.own, body, signed=True, method="PUT")
-        request = str(answer["payment_request"])
-        invoice = bolt11.decode(request)
-        checks.require(invoice.payment_hash.hex() == receipt.ticket_hash, "invoice", "has another payment hash")
-        checks.require(invoice.amount == receipt.price.total * 1_000, "invoice", "asks for another price")
-        checks.require(invoice.description_hash == terms.hash, "invoice", "does not name the terms")
-        self.say(f"pays {receipt.price.total} sat for entry {self.entry_id}")
-        return request
-
-    async def _until_held(self) -> None:
-        while True:
-            ticket = await self.api.get_json(self.own, signed=True)
-            if ticket["ticket_state"] in ("ACCEPTED", "SETTLED"):
-                return
-            checks.require(ticket["ticket_state"] != "CANCELED", "ticket", "was canceled")
-            await asyncio.sleep(POLL_SECONDS)
+        await Ticketing(self, terms).hold()
 
     async def keep_appointment(self) -> ClaimKit | None:
         """Stay through the closing until it says done; the claim kit, or None when the tickets are returned."""
@@ -131,46 +118,83 @@ class Player:
         gateway, oracle = Gateway(terms.keymeld.gateway), OracleReader(terms.oracle.url)
         try:
             closing = Closing(self, terms, gateway, oracle)
-            while not await closing.step():  # noqa: ASYNC110  (the other side is HTTP: no event could wake us)
-                await asyncio.sleep(POLL_SECONDS)
+            await self._attend(closing)
         finally:
             await gateway.close()
             await oracle.close()
         if closing.returned:
             return None
         self.kit = ClaimKit.from_json(await self.api.get(f"{self.own}/kit", signed=True))
-        checks.require(self.kit.signed.contract.outpoint == closing.outpoint, "kit", "is for another contract")
+        same = self.outpoint is None or str(self.kit.signed.contract.outpoint) == self.outpoint
+        checks.require(same, "kit", "is for another contract than the one approved")
+        self.keep()
         self.say("holds a verified claim kit")
         return self.kit
+
+    async def _attend(self, closing: Closing) -> None:
+        pace = Pace(self.say)
+        while True:
+            longest = OPEN_SECONDS if closing.attempt is None else CLOSING_SECONDS
+            try:
+                if await closing.step():
+                    return
+            except (NoAnswer, ServerRefused) as error:
+                await pace.after(error, CLOSING_SECONDS)
+                continue
+            await pace.wait(closing.attempt, longest)
 
     async def ticket_preimage(self) -> Secret | None:
         """The proof of payment out of the player's own wallet; None before the ticket is settled."""
         return await self.wallet.payment_preimage(self.ticket_hash)
 
-    async def take_prize(self, *, plain: bool = False, keep_key: bool = False) -> str:
-        """Be paid if there is a prize: atomic by default; the entry key only after the payment. The final state."""
-        asked = False
+    async def result(self) -> dict[str, Any]:
+        """Wait until it is known what became of the entry; the payout status, `state` "none" if it ended without."""
+        pace = Pace(self.say)
         while True:
-            status = await self.api.get_json(f"{self.own}/payout", signed=True)
-            if status["state"] == "PAID":
-                if not keep_key:
+            try:
+                status = await self.api.get_json(f"{self.own}/payout", signed=True)
+                seen = await self.api.get_json(self.base)
+            except (NoAnswer, ServerRefused) as error:
+                await pace.after(error, RESULT_SECONDS)
+                continue
+            if status["state"] != "none" or seen["state"] in WITHOUT_CONTRACT:
+                return status
+            await pace.wait(seen["state"], RESULT_SECONDS)
+
+    async def take_prize(self, *, plain: bool = False, keep_key: bool = False, until: frozenset[str] = FINAL) -> str:
+        """Be paid if there is a prize: atomic by default; the entry key only after the payment. The final state.
+
+        A payment that failed is asked for again with the same invoice: Lightning takes no second one on its hash.
+        """
+        pace, asked = Pace(self.say), 0.0
+        while True:
+            try:
+                status = await self.api.get_json(f"{self.own}/payout", signed=True)
+                if status["state"] == "PAID" and not keep_key:
                     await self._give_key()
-                return "PAID"
-            if status["state"] in FINAL:
-                return str(status["state"])
-            if status["state"] == "CLAIMABLE" and not asked:
-                await self._ask(status, plain=plain)
-                asked = True
-            await asyncio.sleep(POLL_SECONDS)
+                if status["state"] in until:
+                    return str(status["state"])
+                if status["state"] == "CLAIMABLE" and time.monotonic() > asked:
+                    await self._ask(status, plain=plain)
+                    asked = time.monotonic() + ASK_AGAIN_SECONDS
+            except (NoAnswer, ServerRefused) as error:
+                await pace.after(error, RESULT_SECONDS)
+                continue
+            await pace.wait(status["state"], RESULT_SECONDS)
 
     async def _ask(self, status: dict[str, Any], *, plain: bool) -> None:
         secret = payout_preimage(self.keys.secret, UUID(self.entry_id))
-        now = (await self.api.get_json("/api/v1/status"))["wall"]
-        expiry = Seconds(max(3_600, int(status["invoice_must_last_until"]) - int(now) + 600))
         net = Sats(int(status["net"]))
-        request = await self.wallet.make_invoice(net, expiry, None if plain else secret)
-        body = {"payment_request": request, "payout_preimage": secret.reveal().hex() if plain else None}
-        await self.api.post(f"{self.own}/payout", body, signed=True)
+        if not self.payout_request:
+            now = (await self.api.get_json("/api/v1/status"))["wall"]
+            expiry = Seconds(max(3_600, int(status["invoice_must_last_until"]) - int(now) + 600))
+            self.payout_request = await self.wallet.make_invoice(net, expiry, None if plain else secret)
+            self.keep()
+        body = {"payment_request": self.payout_request, "payout_preimage": secret.reveal().hex() if plain else None}
+        answer = await self.api.post(f"{self.own}/payout", body, signed=True)
+        if answer.get("debt_receipt") is not None:
+            self.debt_receipt = msgspec.convert(answer["debt_receipt"], Event)
+            self.keep()
         self.say(f"asks for {net} sat over Lightning" + (", preimage handed over first" if plain else ", atomically"))
 
     async def _give_key(self) -> None:
@@ -178,7 +202,3 @@ class Player:
             return
         key = entry_key(self.keys.secret, UUID(self.entry_id), self.kit.attempt)
         await self.api.post(f"{self.own}/key", {"entry_key": key.reveal().hex()}, signed=True)
-
-
-def _msat(request: str) -> int:
-    return int(bolt11.decode(request).amount or 0)

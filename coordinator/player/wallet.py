@@ -3,20 +3,60 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
-from coordinator.player.http import NoAnswer, Service
+from coordinator.player.http import NoAnswer, ServerRefused, Service
+from coordinator_core.errors import CoreError, Fault
 from coordinator_core.secret import Secret
 from coordinator_core.units import Sats, Seconds
 
 PAY_SECONDS = 86_400
 
 
-class LightningWallet:
-    """One LND node of the player's."""
+ALREADY_EXISTS = "6"
+"""LND's code for a payment that is in flight or was made."""
 
-    def __init__(self, url: str, macaroon_hex: str) -> None:
-        self._service = Service("wallet", url)
+
+class PaymentFailed(CoreError):
+    """The player's own wallet could not pay."""
+
+    code = "player.payment_failed"
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"{what}: {reason}")
+        self.fault = Fault.PLAYER
+
+
+class Wallet(Protocol):
+    """What a player needs of a Lightning wallet."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+    async def pay_held(self, payment_request: str, fee_limit: Sats) -> None:
+        """Start paying a hold invoice; again for the same invoice it has no second effect."""
+        ...
+
+    async def failure(self, payment_hash: str) -> str | None:
+        """Why a payment of ours failed; None while it has not."""
+        ...
+
+    async def payment_preimage(self, payment_hash: str) -> Secret | None:
+        """The preimage of a payment of ours that succeeded; None before."""
+        ...
+
+    async def make_invoice(self, amount: Sats, expiry: Seconds, preimage: Secret | None = None) -> str:
+        """An invoice; with a preimage of ours it is the one on that preimage's hash."""
+        ...
+
+
+class LightningWallet:
+    """One LND node of the player's. `certificate` is LND's own TLS certificate."""
+
+    def __init__(self, url: str, macaroon_hex: str, certificate: Path | None = None) -> None:
+        self._service = Service("wallet", url, certificate=certificate)
         self._headers = {"Grpc-Metadata-macaroon": macaroon_hex}
 
     async def close(self) -> None:
@@ -36,15 +76,28 @@ class LightningWallet:
             "timeout_seconds": 60,
             "allow_self_payment": False,
         }
-        await self._service.first_line("/v2/router/send", body, self._headers)
+        try:
+            await self._service.first_line("/v2/router/send", body, self._headers)
+        except ServerRefused as error:
+            if error.remote != ALREADY_EXISTS:
+                raise PaymentFailed("wallet", str(error)) from error
+
+    async def failure(self, payment_hash: str) -> str | None:
+        """See Wallet."""
+        payment = await self._payment(payment_hash)
+        failed = payment is not None and payment["status"] == "FAILED"
+        return str(payment.get("failure_reason") or "the payment failed") if failed and payment is not None else None
 
     async def payment_preimage(self, payment_hash: str) -> Secret | None:
-        """The preimage of a payment of ours that succeeded; None before."""
+        """See Wallet."""
+        payment = await self._payment(payment_hash)
+        if payment is None or payment["status"] != "SUCCEEDED":
+            return None
+        return Secret(bytes.fromhex(payment["payment_preimage"]))
+
+    async def _payment(self, payment_hash: str) -> dict[str, Any] | None:
         answer = await self._get("/v1/payments?include_incomplete=true")
-        for payment in answer.get("payments", []):
-            if payment["payment_hash"] == payment_hash and payment["status"] == "SUCCEEDED":
-                return Secret(bytes.fromhex(payment["payment_preimage"]))
-        return None
+        return next((p for p in answer.get("payments", []) if p["payment_hash"] == payment_hash), None)
 
     async def make_invoice(self, amount: Sats, expiry: Seconds, preimage: Secret | None = None) -> str:
         """An invoice; with a preimage of ours it is the one on that preimage's hash."""

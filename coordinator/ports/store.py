@@ -127,10 +127,6 @@ class Transaction(Protocol):
         """Store the answer of an inbox row and mark it done."""
         ...
 
-    async def next_lane(self, *, oldest: bool) -> str | None:
-        """The lane with the most urgent new inbox row (`oldest`: the longest waiting one)."""
-        ...
-
     async def finish_inbox(self, lane: str, now: UnixTime) -> int:
         """Mark every new row of a lane done; their number."""
         ...
@@ -173,10 +169,6 @@ class Transaction(Protocol):
 
     async def fire_timers(self, wall: UnixTime, domain: UnixTime, height: Height) -> Sequence[str]:
         """Lanes with a due timer; the timers are removed."""
-        ...
-
-    async def unfilled_watches(self) -> Sequence[tuple[str, Watch]]:
-        """Watches that the past was not searched for yet."""
         ...
 
     async def add_hits(self, block: BlockHeader, hits: Sequence[Hit]) -> bool:
@@ -233,6 +225,14 @@ class Store(Protocol):
 
     async def duty_due(self, now: float) -> bool:
         """True when a duty could be claimed. A read: does not take the write lock."""
+        ...
+
+    async def next_lane(self, *, oldest: bool) -> str | None:
+        """The lane with the most urgent new inbox row (`oldest`: the longest waiting one). A read: takes no write lock."""
+        ...
+
+    async def unfilled_watches(self) -> Sequence[tuple[str, Watch]]:
+        """Watches that the past was not searched for yet."""
         ...
 
     async def timer_due(self, wall: UnixTime, domain: UnixTime, height: Height) -> bool:

@@ -1,6 +1,6 @@
 """Many equations as one: BIP340's batch verification, with the keys taken apart into the members they share.
 
-With random 128-bit a_i, all rows hold but for a chance of 2^-128 if
+With fresh random 96-bit a_i, all rows hold but for a chance of 2^-96 if
 
     sum a_i * (+-)R_i  ==  S * G - sum E_P * P        S = sum a_i * s_i,  E_P = sum a_i * e_i over the rows of key P
 
@@ -12,6 +12,7 @@ for the first time joins both sides with a random r: r * P on the left, r times 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import mul
 from typing import Any
 
 from coordinator_core.musig2.equations import EquationTable, Rows
@@ -66,13 +67,12 @@ def linear_combination(generator_scalar: int, terms: Iterable[tuple[Any, int]]) 
 
 def _weighted_sums(rows: Rows, keys: Sequence[int], numbers: Sequence[int]) -> tuple[int, dict[int, int]]:
     """(S, -E by key); the sign of R' is moved into both. There may be more numbers than rows."""
-    scalar_sum = 0
+    odd, scalars, challenges = rows
+    weights = [-number if negative else number for number, negative in zip(numbers, odd, strict=False)]
     key_scalars = dict.fromkeys(keys, 0)
-    for key, number, odd, scalar, e in zip(keys, numbers, *rows, strict=False):
-        weight = -number if odd else number
-        scalar_sum += weight * int.from_bytes(scalar, "big")
-        key_scalars[key] -= weight * int.from_bytes(e, "big")
-    return scalar_sum, key_scalars
+    for key, product in zip(keys, map(mul, weights, map(int.from_bytes, challenges)), strict=True):
+        key_scalars[key] -= product
+    return sum(map(mul, weights, map(int.from_bytes, scalars))), key_scalars
 
 
 def _by_key(scalar: int, weighted: Iterable[tuple[KeySet, int]]) -> Any | None:

@@ -33,7 +33,8 @@ def challenge(adapted_x: bytes, item: SigningItem) -> bytes:
     """The scalar e for x(R'), 32 bytes."""
     state = CHALLENGE.copy()
     state.update(adapted_x + item.key_set.x_only + item.message)
-    return reduced(state.digest())
+    digest = state.digest()
+    return digest if digest < ORDER else reduced(digest)
 
 
 class EquationTable:

@@ -1,4 +1,4 @@
-"""A sum of many points times random numbers of 64 or 128 bits, over the library's point addition alone.
+"""A sum of many points times random numbers of 64 or 96 bits, over the library's point addition alone.
 
 The library exports no multi-scalar multiplication, but its combine() adds any number of points in one call and so
 serves as the bucket adder of Pippenger's algorithm. Everything here is public and takes variable time.
@@ -12,8 +12,12 @@ from typing import Any, Final
 
 from coordinator_core.secp256k1.native import ctx, ffi, lib
 
-SOUND_BITS: Final = 128
-"""Size of coefficients that keep out whoever chose the points."""
+SOUND_BITS: Final = 96
+"""Size of coefficients that keep out whoever chose the points.
+
+They are drawn from the system after the points are known, not hashed from them: nobody can search for points that
+pass, and every try has the same chance of 2^-96.
+"""
 FAULT_BITS: Final = 64
 """Size of coefficients that find a fault in rows that nobody else had a hand in."""
 _POINTERS: Final = ffi.typeof("secp256k1_pubkey *[]")
@@ -54,13 +58,13 @@ class Coefficients:
 def multiply(points: Sequence[Any], coefficients: Coefficients) -> Any | None:
     """The sum of coefficient i times native point i, or None for infinity."""
     count, bits, windows = coefficients.count, coefficients.bits, coefficients.windows
-    members = [[digit for digit in range(1 << bits) if digit >> bit & 1] for bit in range(bits)]
     memory = ffi.new("secp256k1_pubkey[]", windows << bits)
     positions: list[list[Any]] = []
     for window in range(windows):
         digits = coefficients.digits[window * count : (window + 1) * count]
         sums = _bucket_sums(points, digits, memory + (window << bits), 1 << bits)
-        positions.extend([sums[digit] for digit in bucket if digit in sums] for bucket in members)
+        for bit in range(bits):
+            positions.append([total for digit, total in sums.items() if digit >> bit & 1])
     return _double_and_add(positions)
 
 

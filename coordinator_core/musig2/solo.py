@@ -76,22 +76,22 @@ def _sign_slice(table: EquationTable, secrets: Mapping[int, Any], start: int, en
         fill_random(randomness, 32 * (end - start))
         product_view = ffi.buffer(product)
         for index in range(start, end):
-            item = items[index]
+            item, point = items[index], nonces + index
             secret = secrets[id(item.key_set)]
-            _make_nonce(nonce, secret, item, randomness + 32 * (index - start))
-            require(lib.secp256k1_ec_pubkey_create(ctx, nonces + index, nonce), "making a nonce failed")
-            if not nonce_point.fill(index, item, nonces + index):
+            _make_nonce(nonce, point, secret, item, randomness + 32 * (index - start))
+            if not nonce_point.fill(index, item, point):
                 raise InvalidInput(f"items[{index}].adaptor_point", "cancels the nonce", "sign again")
             _make_scalar(product, secret, nonce, table.challenges[index], table.odd[index])
             scalars[index] = product_view[:]
 
 
-def _make_nonce(nonce: Any, secret: Any, item: SigningItem, randomness: Any) -> None:
+def _make_nonce(nonce: Any, point: Any, secret: Any, item: SigningItem, randomness: Any) -> None:
+    """Fill a secret nonce and its point."""
     data = item.message if item.adaptor_point is None else item.message + item.adaptor_point
     made = lib.secp256k1_nonce_function_bip340(
         nonce, data, len(data), secret, item.key_set.x_only, _NONCE_TAG, len(_NONCE_TAG), randomness
     )
-    require(made, "making a nonce failed")
+    require(made and lib.secp256k1_ec_pubkey_create(ctx, point, nonce), "making a nonce failed")
 
 
 def _make_scalar(product: Any, secret: Any, nonce: Any, challenge: bytes, odd: int) -> None:
@@ -99,5 +99,5 @@ def _make_scalar(product: Any, secret: Any, nonce: Any, challenge: bytes, odd: i
     if odd:
         require(lib.secp256k1_ec_seckey_negate(ctx, nonce), "negating a nonce failed")
     ffi.memmove(product, secret, 32)
-    require(lib.secp256k1_ec_seckey_tweak_mul(ctx, product, challenge), "signing failed")
-    require(lib.secp256k1_ec_seckey_tweak_add(ctx, product, nonce), "signing failed")
+    multiplied = lib.secp256k1_ec_seckey_tweak_mul(ctx, product, challenge)
+    require(multiplied and lib.secp256k1_ec_seckey_tweak_add(ctx, product, nonce), "signing failed")

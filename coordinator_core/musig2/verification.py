@@ -25,7 +25,7 @@ def verify(item: SigningItem, signature: bytes) -> None:
 def verify_batch(items: Sequence[SigningItem], signatures: Sequence[bytes], *, threads: int = 1) -> None:
     """Check every signature. Raises InvalidSignature with the index of the first that does not verify.
 
-    Raises InvalidInput if the lists differ in length. A wrong signature passes with a chance of 2^-128.
+    Raises InvalidInput if the lists differ in length. A wrong signature passes with a chance of 2^-96.
     """
     if len(items) != len(signatures):
         raise InvalidInput("signatures", f"are {len(signatures)} for {len(items)} items", "give one an item")

@@ -9,6 +9,7 @@ from coordinator_core.transaction import OutPoint, Transaction
 from tests.e2e.services import Services
 
 MEDIAN_BLOCKS = 11
+ANYONE = "raw(51)"
 
 
 class ChainControl:
@@ -26,6 +27,11 @@ class ChainControl:
     async def mine(self, blocks: int = 1) -> None:
         """Mine so many blocks."""
         await self._services.mine(blocks)
+        await self.refresh()
+
+    async def mine_without_transactions(self) -> None:
+        """One block that leaves the mempool as it is."""
+        await self._services.rpc("generateblock", ANYONE, [])
         await self.refresh()
 
     async def pass_until(self, moment: int) -> None:

@@ -31,11 +31,11 @@ async def test_five_entries_two_places(app: TestApp) -> None:
         assert await winner.take_prize(keep_key=True) == "PAID"
     await app.wait_for_state(competition, "outcome_broadcasted")
 
+    contract = await app.contract(competition)
     # No coordinator while the outcome output ripens, so that nobody spends it before the wrong split was tried.
     app.kill_coordinator()
     right = await _signed_split(competition, winners[0], RANKING)
     wrong = await _signed_split(competition, winners[0], REVERSED)
-    contract = winners[0].kit.signed.contract
     await app.mine_blocks(competition.terms.contract.delta)
     as_it_is = await app.chain.refusal(wrong)
     assert as_it_is is not None

@@ -339,9 +339,7 @@ def funding_ready(attempt: int = 1, roster: tuple[str, ...] = ROSTER) -> s.Fundi
 
 
 def funding_broadcasted(attempt: int = 1) -> s.FundingBroadcasted:
-    return s.FundingBroadcasted(
-        roster=ROSTER, attempt=attempt, event_id=EVENT, funding_txid=FUNDING, contract=CONTRACT
-    )
+    return s.FundingBroadcasted(roster=ROSTER, attempt=attempt, event_id=EVENT, funding_txid=FUNDING, contract=CONTRACT)
 
 
 def funding_confirmed(height: int = TIP) -> s.FundingConfirmed:

@@ -2,13 +2,16 @@
 
 Type checkers know no affine types; this walks the syntax tree of each function. Branches are followed one by one and
 joined (moved in one of them is moved after them, unless that branch leaves the function), loop bodies are walked twice,
-`try` bodies may have stopped anywhere.
+`try` bodies may have stopped anywhere (a transition that raised did not happen).
+
+Names of transitions are ordinary words (`split`, `broadcast`), so in the product only names that hold a state count:
+those annotated with a state class or a union of them, and everything called `state`.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,28 +31,68 @@ class UseAfterMove:
         return f"line {self.line}: {self.name} was consumed on line {self.moved_on}"
 
 
-def consuming_methods(sources: Iterable[str]) -> frozenset[str]:
+def consuming_methods(trees: Iterable[ast.AST]) -> frozenset[str]:
     """Names of the methods that carry the decorator."""
-    functions = (n for source in sources for n in ast.walk(ast.parse(source)) if isinstance(n, Function))
-    return frozenset(n.name for n in functions if any(isinstance(d, ast.Name) and d.id == DECORATOR for d in n.decorator_list))
+    functions = (n for tree in trees for n in ast.walk(tree) if isinstance(n, Function))
+    return frozenset(n.name for n in functions if _consumes(n))
 
 
-def check(source: str, transitions: frozenset[str]) -> list[UseAfterMove]:
-    """Every use after a move in a module, in the order of lines."""
+def _consumes(function: Function) -> bool:
+    return any(isinstance(d, ast.Name) and d.id == DECORATOR for d in function.decorator_list)
+
+
+def state_types(trees: Iterable[ast.Module]) -> frozenset[str]:
+    """Names of the classes that have transitions, and of the unions that hold one of them."""
+    listed = list(trees)
+    classes = [n for tree in listed for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
+    known = {c.name for c in classes if any(isinstance(n, Function) and _consumes(n) for n in c.body)}
+    aliases = [n for tree in listed for n in tree.body if isinstance(n, ast.Assign | ast.AnnAssign)]
+    while True:
+        fresh = {name for n in aliases for name in _alias_of(n, known)} - known
+        if not fresh:
+            return frozenset(known)
+        known |= fresh
+
+
+def _alias_of(node: ast.Assign | ast.AnnAssign, known: set[str]) -> set[str]:
+    if not isinstance(node.value, ast.BinOp) or not _names(node.value) & known:
+        return set()
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def check(tree: ast.AST, transitions: frozenset[str], types: frozenset[str] | None = None) -> list[UseAfterMove]:
+    """Every use after a move in a module, in the order of lines. `types` None: every receiver counts."""
     found: set[UseAfterMove] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, Function):
-            walk = _Walk(transitions)
+            walk = _Walk(transitions, None if types is None else _holders(node, types))
             walk.block(node.body, {})
             found |= walk.found
     return sorted(found)
 
 
 def check_tree(root: Path) -> list[str]:
-    """Every use after a move under a folder, with the transitions that are declared there."""
-    files = sorted(root.rglob("*.py"))
-    transitions = consuming_methods(path.read_text() for path in files)
-    return [f"{path.name}: {use}" for path in files for use in check(path.read_text(), transitions)]
+    """Every use after a move under a folder, with the transitions that are declared there.
+
+    A module that imports neither domain nor engine can hold no state.
+    """
+    sources = {path: path.read_text() for path in sorted(root.rglob("*.py"))}
+    reached = {path: text for path, text in sources.items() if "coordinator.domain" in text or ".engine" in text}
+    trees = {path: ast.parse(text) for path, text in reached.items()}
+    transitions, types = consuming_methods(trees.values()), state_types(trees.values())
+    return [f"{path.name}: {use}" for path, tree in trees.items() for use in check(tree, transitions, types)]
+
+
+def _holders(function: Function, types: frozenset[str]) -> frozenset[str]:
+    """Names in a function that are annotated with a state type."""
+    annotated = [n for n in ast.walk(function) if isinstance(n, ast.arg | ast.AnnAssign) and n.annotation is not None]
+    targets = {n.arg if isinstance(n, ast.arg) else _dotted(n.target): n.annotation for n in annotated}
+    return frozenset(name for name, kind in targets.items() if name is not None and kind and _names(kind) & types)
 
 
 def _dotted(node: ast.AST) -> str | None:
@@ -64,6 +107,7 @@ def _dotted(node: ast.AST) -> str | None:
 @dataclass
 class _Walk:
     transitions: frozenset[str]
+    holders: frozenset[str] | None
     found: set[UseAfterMove] = field(default_factory=set[UseAfterMove])
 
     def block(self, statements: list[ast.stmt], moved: Moved) -> bool:
@@ -72,32 +116,32 @@ class _Walk:
 
     def _statement(self, node: ast.stmt, moved: Moved) -> bool:
         match node:
-            case ast.Return() | ast.Raise() | ast.Continue() | ast.Break():
-                self._children(node, moved)
-                return True
             case ast.If():
                 self._expression(node.test, moved)
                 return self._branches([node.body, node.orelse], moved)
             case ast.Match():
                 self._expression(node.subject, moved)
                 return self._match(node, moved)
-            case ast.For() | ast.AsyncFor() | ast.While():
-                self._loop(node, moved)
-                return False
             case ast.Try() | ast.TryStar():
                 return self._try(node, moved)
             case ast.With() | ast.AsyncWith():
                 for item in node.items:
                     self._children(item, moved)
                 return self.block(node.body, moved)
+            case _:
+                self._simple(node, moved)
+                return isinstance(node, ast.Return | ast.Raise | ast.Continue | ast.Break)
+
+    def _simple(self, node: ast.stmt, moved: Moved) -> None:
+        match node:
+            case ast.For() | ast.AsyncFor() | ast.While():
+                self._loop(node, moved)
             case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
                 self._assign(node, moved)
-                return False
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                return False
+                return
             case _:
                 self._children(node, moved)
-                return False
 
     def _branches(self, bodies: list[list[ast.stmt]], moved: Moved) -> bool:
         ends: list[Moved] = []
@@ -114,7 +158,9 @@ class _Walk:
         for case in node.cases:
             if case.guard is not None:
                 self._expression(case.guard, moved)
-        total = any(isinstance(c.pattern, ast.MatchAs) and c.pattern.pattern is None and c.guard is None for c in node.cases)
+        total = any(
+            isinstance(c.pattern, ast.MatchAs) and c.pattern.pattern is None and c.guard is None for c in node.cases
+        )
         bodies = [case.body for case in node.cases]
         return self._branches(bodies if total else [*bodies, []], moved)
 
@@ -127,11 +173,15 @@ class _Walk:
         self.block(node.orelse, moved)
 
     def _try(self, node: ast.Try | ast.TryStar, moved: Moved) -> bool:
-        before = dict(moved)
-        left = self.block([*node.body, *node.orelse], moved)
+        stops: Moved = {}
+        left = False
+        for statement in (*node.body, *node.orelse):
+            stops.update(moved)
+            if left := self._statement(statement, moved):
+                break
         ends = [] if left else [dict(moved)]
         for handler in node.handlers:
-            stopped = {**moved, **before}
+            stopped = dict(stops)
             if not self.block(handler.body, stopped):
                 ends.append(stopped)
         moved.clear()
@@ -173,8 +223,11 @@ class _Walk:
             self._expression(argument, moved)
         self._expression(function.value, moved)
         name = _dotted(function.value)
-        if name is not None:
+        if name is not None and self._holds_state(name):
             moved[name] = call.lineno
+
+    def _holds_state(self, name: str) -> bool:
+        return self.holders is None or name in self.holders or name.rpartition(".")[2] == "state"
 
     def _name(self, node: ast.Name | ast.Attribute, name: str, moved: Moved) -> None:
         if isinstance(node.ctx, ast.Load):
@@ -186,9 +239,5 @@ class _Walk:
             del moved[known]
 
     def _children(self, node: ast.AST, moved: Moved) -> None:
-        for child in self._in_order(node):
+        for child in ast.iter_child_nodes(node):
             self._expression(child, moved)
-
-    @staticmethod
-    def _in_order(node: ast.AST) -> Iterator[ast.AST]:
-        yield from ast.iter_child_nodes(node)

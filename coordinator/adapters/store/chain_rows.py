@@ -19,13 +19,6 @@ class ChainRows:
     def __init__(self, connection: AsyncConnection) -> None:
         self._c = connection
 
-    async def unfilled_watches(self) -> Sequence[tuple[str, Watch]]:
-        """Watches that the past was not searched for yet."""
-        rows = await self._c.execute(
-            select(t.watch.c.lane, t.watch.c.keytype, t.watch.c.key).where(t.watch.c.backfilled == 0)
-        )
-        return [(row.lane, Watch(row.keytype, row.key)) for row in rows]
-
     async def add_hits(self, block: BlockHeader, hits: Sequence[Hit]) -> bool:
         """See ports.store.Transaction."""
         known = await self._c.scalar(select(t.chain_block.c.height).where(t.chain_block.c.hash == block.block_hash))

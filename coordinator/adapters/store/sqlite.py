@@ -115,6 +115,20 @@ class SqliteStore:
         async with self._reader.connect() as connection:
             return await connection.scalar(query) is not None
 
+    async def next_lane(self, *, oldest: bool) -> str | None:
+        """See ports.store.Store."""
+        order = (t.inbox.c.seq,) if oldest else (t.inbox.c.prio, t.inbox.c.seq)
+        query = select(t.inbox.c.lane).where(text("status = 0")).order_by(*order).limit(1)
+        async with self._reader.connect() as connection:
+            return await connection.scalar(query)
+
+    async def unfilled_watches(self) -> Sequence[tuple[str, Watch]]:
+        """See ports.store.Store."""
+        c = t.watch.c
+        query = select(c.lane, c.keytype, c.key).where(c.backfilled == 0)
+        async with self._reader.connect() as connection:
+            return [(row.lane, Watch(row.keytype, row.key)) for row in await connection.execute(query)]
+
     async def timer_due(self, wall: UnixTime, domain: UnixTime, height: Height) -> bool:
         """See ports.store.Store."""
         c = t.timer.c

@@ -104,11 +104,6 @@ class SqliteTransaction(ChainRows):
             update(t.inbox).where(t.inbox.c.seq == seq).values(response=response, status=DONE, done_at=now)
         )
 
-    async def next_lane(self, *, oldest: bool) -> str | None:
-        """By priority, then by age."""
-        order = (t.inbox.c.seq,) if oldest else (t.inbox.c.prio, t.inbox.c.seq)
-        return await self._c.scalar(select(t.inbox.c.lane).where(text("status = 0")).order_by(*order).limit(1))
-
     async def finish_inbox(self, lane: str, now: UnixTime) -> int:
         """Only rows that are still new."""
         done = await self._c.execute(

@@ -11,7 +11,7 @@ from coordinator_core.bolt11 import decode
 from coordinator_core.secret import Secret
 from coordinator_core.units import Blocks, Sats, Seconds
 
-from .conftest import PATIENCE, Network
+from tests.contract.lightning.conftest import PATIENCE, Network
 
 
 async def test_info_and_liquidity(network: Network) -> None:

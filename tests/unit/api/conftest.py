@@ -108,8 +108,12 @@ class House:
         return price_lines(self.terms, FeeMarket(self.node.rate, FeeRate(25))).network_fee
 
     def entries(self, count: int, hold: HoldState) -> list[Fact]:
-        """Ticket, signed entry and invoice of each of the first players."""
+        """Ticket, signed entry and paid invoice of each of the first players."""
         return [fact for n in range(count) for fact in _entry(n, hold)]
+
+    def unpaid(self, player: int, hold: HoldState) -> list[Fact]:
+        """Ticket, signed entry and an invoice that was never paid."""
+        return _entry(player, hold, paid=False)
 
     def session(self, count: int, attempt: int = 1) -> Fact:
         """The keymeld session of an attempt."""
@@ -175,7 +179,7 @@ class House:
         return answer.text
 
 
-def _entry(n: int, hold: HoldState) -> list[Fact]:
+def _entry(n: int, hold: HoldState, *, paid: bool = True) -> list[Fact]:
     ticket_hash = f"{n + 1:02x}" * 32
     common: dict[str, Any] = {"entry_id": ENTRY_IDS[n], "generation": 1}
     ticket = Ticket(
@@ -204,7 +208,7 @@ def _entry(n: int, hold: HoldState) -> list[Fact]:
         value=ticket.price,
         state=hold,
         expires_at=UnixTime(NOW + 600),
-        accepted_at=UnixTime(NOW + n),
+        accepted_at=UnixTime(NOW + n) if paid else None,
     )
     return [ticket, entry, invoice]
 

@@ -328,6 +328,13 @@ async def test_tickets_that_are_owed_are_not_called_given_back(house: Any) -> No
     assert "Tickets: 1 given back, 1 settled before and owed by the coordinator." in page
 
 
+async def test_tickets_that_were_never_paid_are_neither_listed_nor_given_back(house: Any) -> None:
+    facts = [*house.entries(1, HoldState.CANCELED), *house.unpaid(1, HoldState.CANCELED)]
+    page = await house.page(await house.competition(Cancelled(reason="too few players"), facts))
+    assert "Tickets: 1 given back." in page
+    assert names(house)[1] not in page
+
+
 async def test_hostile_titles_are_text(house: Any) -> None:
     lane = await house.competition(CollectingEntries(terms_hash="00"), title=HOSTILE)
     for page in (await house.page(lane), (await house.browser.get("/")).text):

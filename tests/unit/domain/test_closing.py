@@ -36,7 +36,8 @@ def test_latecomer_is_in_the_second_attempt_but_not_in_the_third(story: Story) -
 def test_three_quarters_of_a_window_are_not_late(story: Story) -> None:
     story.put(b.session(1, roster=FOUR), *(b.seal(e, at=LATE - 1) for e in FOUR))
     assert closing.late_players(story.lane, 3) == frozenset()
-    assert story.put(b.seal("entry-1", 2, LATE), b.session(2)) and closing.late_players(story.lane, 3) == {"entry-1"}
+    story.put(b.seal("entry-1", 2, LATE), b.session(2))
+    assert closing.late_players(story.lane, 3) == {"entry-1"}
 
 
 def test_ready_late_counts_against_its_own_window(story: Story) -> None:

@@ -13,7 +13,7 @@ from coordinator.domain.competitions import states as s
 from coordinator.domain.typestate import State, StateConsumed
 from coordinator_core.errors import Misuse
 from tests.support import lanes as b
-from tests.support.movement import check, check_tree, consuming_methods
+from tests.support.movement import check, check_tree, consuming_methods, state_types
 
 ROOT = Path(__file__).parents[3]
 TRANSITIONS = frozenset({"publish", "give_up"})
@@ -23,7 +23,7 @@ BAD = {
     "read after": "def f(s):\n    n = s.publish('h')\n    return s.terms_hash",
     "passed on": "def f(s):\n    n = s.publish('h')\n    g(s)",
     "one branch": "def f(s):\n    if x:\n        s.publish('h')\n    return s",
-    "one case": "def f(s):\n    match x:\n        case 1:\n            s.publish('h')\n        case _:\n            pass\n    return s",
+    "one case": "def f(s):\n    match x:\n        case 1:\n            s.publish('h')\n    return s",
     "loop": "def f(s):\n    for _ in range(2):\n        s.publish('h')",
     "while": "def f(s):\n    while x:\n        s.publish('h')",
     "attribute": "def f(o):\n    o.state.publish('h')\n    return o.state",
@@ -43,10 +43,10 @@ GOOD = {
     "rebound": "def f(s):\n    for _ in range(2):\n        s = s.publish('h').state\n    return s",
     "rebound attribute": "def f(o):\n    o.state = o.state.publish('h').state\n    return o.state",
     "rebound owner": "def f(o):\n    o.state.publish('h')\n    o = g()\n    return o.state",
-    "cases": "def f(s):\n    match x:\n        case 1:\n            return s.publish('h')\n        case _:\n            return s.give_up('r')",
+    "cases": "def f(s):\n    match x:\n        case 1:\n            return s.publish(1)\n    return s.give_up(1)",
     "before": "def f(s):\n    r = s.roster\n    return s.publish(r), r",
     "raised in between": "def f(s):\n    if x:\n        s.publish('h')\n        raise E\n    return s",
-    "refused in a try": "def f(s):\n    try:\n        return s.publish('h')\n    except E:\n        return s.give_up('r')",
+    "refused in a try": "def f(s):\n    try:\n        return s.publish(1)\n    except E:\n        return s.give_up(1)",
     "another name": "def f(s, t):\n    s.publish('h')\n    return t",
     "another function": "def f(s):\n    s.publish('h')\ndef g(s):\n    return s",
 }
@@ -54,27 +54,38 @@ GOOD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_linter_finds(name: str) -> None:
-    assert check(BAD[name], TRANSITIONS)
+    assert check(ast.parse(BAD[name]), TRANSITIONS)
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_linter_is_silent(name: str) -> None:
-    assert check(GOOD[name], TRANSITIONS) == []
+    assert check(ast.parse(GOOD[name]), TRANSITIONS) == []
 
 
 def test_linter_names_line_and_place() -> None:
-    assert [str(use) for use in check(BAD["twice"], TRANSITIONS)] == ["line 3: s was consumed on line 2"]
+    assert [str(use) for use in check(ast.parse(BAD["twice"]), TRANSITIONS)] == ["line 3: s was consumed on line 2"]
 
 
 def test_transitions_are_those_with_the_decorator() -> None:
-    source = "class A:\n    @consumes\n    def a(self): ...\n    def b(self): ...\n    @consumes\n    async def c(self): ..."
-    assert consuming_methods([source]) == {"a", "c"}
+    source = (
+        "class A:\n    @consumes\n    def a(self): ...\n    def b(self): ...\n    @consumes\n    async def c(self): ..."
+    )
+    assert consuming_methods([ast.parse(source)]) == {"a", "c"}
 
 
 def test_the_product_uses_no_state_after_a_transition_took_it() -> None:
-    states = [path.read_text() for path in (ROOT / "coordinator" / "domain").rglob("*.py")]
-    assert {"publish", "give_up", "broadcast", "settle", "split"} - {"settle"} <= consuming_methods(states)
+    states = [ast.parse(path.read_text()) for path in (ROOT / "coordinator" / "domain").rglob("*.py")]
+    assert {"publish", "give_up", "broadcast", "split", "everything_returned"} <= consuming_methods(states)
+    assert {"Created", "Returning", "Opening", "Settling", "Competition", "Settled"} <= state_types(states)
     assert check_tree(ROOT / "coordinator") == []
+
+
+def test_only_names_that_hold_a_state_count_in_the_product() -> None:
+    types = frozenset({"Created"})
+    source = (
+        "def f(a: Created, b, o):\n    a.publish(1)\n    b.publish(1)\n    o.state.publish(1)\n    g(a, b, o.state)"
+    )
+    assert [use.name for use in check(ast.parse(source), TRANSITIONS, types)] == ["a", "o.state"]
 
 
 def test_every_method_that_makes_a_step_consumes_its_state() -> None:
@@ -119,13 +130,13 @@ def test_refused_transition_did_not_happen() -> None:
         (b.awaiting_signing(), lambda st: st.contract_signed(b.contract_signed(2))),
     ],
 )
-def test_evidence_of_another_attempt_is_refused(state: State, call) -> None:  # noqa: ANN001
+def test_evidence_of_another_attempt_is_refused(state: State, call) -> None:
     with pytest.raises(Misuse, match="of another attempt"):
         call(state)
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"])
-def test_state_cannot_be_duplicated(duplicate) -> None:  # noqa: ANN001
+def test_state_cannot_be_duplicated(duplicate) -> None:
     with pytest.raises(StateConsumed):
         duplicate(collecting())
 

@@ -116,7 +116,9 @@ class TestPrizes:
         assert states_of(after(story, 1), b.delta_broadcasted())["entry-1"] == "CLAIMABLE"
         assert states_of(after(story, 2), b.delta_broadcasted())["entry-1"] == "CLAIMED"
 
-    def test_output_that_we_take_without_paying_is_owed_even_if_we_died_before_seeing_it_sent(self, split: Story) -> None:
+    def test_output_that_we_take_without_paying_is_owed_even_if_we_died_before_seeing_it_sent(
+        self, split: Story
+    ) -> None:
         split.put(b.built("sweep:reclaim:entry-1", b.STRANGER)).spend(f"{b.SPLIT}:0", b.STRANGER)
         assert states_of(split, b.delta_broadcasted()) == {"entry-1": "OWED", "entry-2": "CLAIMABLE"}
 

@@ -1,0 +1,120 @@
+"""A ticket: reserved, its receipt checked, the entry signed, the invoice checked and paid, renewed when it expired."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from coordinator.player import checks
+from coordinator.player.http import NoAnswer, ServerRefused
+from coordinator.player.pace import LATER, Pace
+from coordinator.player.wallet import PaymentFailed
+from coordinator_core import bolt11
+from coordinator_core.competition.entries import sign_entry
+from coordinator_core.competition.terms import Terms
+from coordinator_core.nostr.event import Event
+from coordinator_core.receipts.reservation import ReservationReceipt
+from coordinator_core.units import Sats, UnixTime
+
+if TYPE_CHECKING:
+    from coordinator.player.play import Player
+
+HELD = frozenset({"ACCEPTED", "SETTLED"})
+INVOICE_SECONDS = 0.5
+LONGEST_PAUSE = 3.0
+EXPIRY_GRACE_SECONDS = 15
+"""For clocks that differ."""
+FEE_SHARE = 20
+"""At most a twentieth of the ticket for routing."""
+
+
+class Ticketing:
+    """One player's way to a held ticket; goes on from whatever the player remembers."""
+
+    def __init__(self, player: Player, terms: Terms) -> None:
+        self._player = player
+        self._terms = terms
+        self._paying = ""
+
+    async def hold(self) -> None:
+        """Until the ticket is held. Raises VerificationFailed, ServerRefused, PaymentFailed."""
+        player = self._player
+        if not player.entry_id:
+            reserved = await player.api.post(f"{player.base}/entries", {}, signed=True)
+            player.entry_id = str(UUID(reserved["entry_id"]))
+            await self._take(reserved)
+        pace = Pace(player.say)
+        while True:
+            try:
+                ticket = await player.api.get_json(player.own, signed=True)
+                if ticket["ticket_state"] in HELD:
+                    return
+                await self._go_on(ticket)
+            except (NoAnswer, ServerRefused) as error:
+                await pace.after(error, LONGEST_PAUSE, LATER)
+                continue
+            await pace.wait(ticket["ticket_state"], LONGEST_PAUSE)
+
+    async def _go_on(self, ticket: dict[str, Any]) -> None:
+        player = self._player
+        expired = ticket["expires_at"] is not None and ticket["expires_at"] + EXPIRY_GRACE_SECONDS < time.time()
+        if expired or player.receipt is None:
+            await self._take(await player.api.post(f"{player.own}/renewal", {}, signed=True))
+        elif not player.invoice or ticket["ticket_state"] == "reserved":
+            await self._hand_in(player.receipt, self._checked(player.receipt))
+        checks.require(expired or ticket["ticket_state"] != "CANCELED", "ticket", "was canceled: it is given back")
+        await self._pay()
+
+    async def _take(self, reserved: dict[str, Any]) -> None:
+        """A reservation or a renewal: its receipt is kept before anything is signed or paid."""
+        player = self._player
+        event = msgspec.convert(reserved["receipt"], Event)
+        receipt = self._checked(event)
+        player.ticket_hash = receipt.ticket_hash
+        player.receipt, player.invoice = event, ""
+        player.keep()
+        await self._hand_in(event, receipt)
+
+    def _checked(self, event: Event) -> ReservationReceipt:
+        player = self._player
+        return checks.check_receipt(event, self._terms, player.keys.identity.x_only, player.entry_id)
+
+    async def _hand_in(self, event: Event, receipt: ReservationReceipt) -> None:
+        player = self._player
+        player.agree(receipt.price)
+        entry = sign_entry(
+            player.keys.identity,
+            player.keys.secret,
+            terms_hash=self._terms.hash,
+            entry_id=UUID(player.entry_id),
+            ticket_hash=bytes.fromhex(receipt.ticket_hash),
+            picks=player.picks,
+            created_at=UnixTime(event.created_at),
+        )
+        body = {"event": msgspec.json.decode(entry.event.to_json())}
+        answer = await player.api.post(player.own, body, signed=True, method="PUT")
+        while "payment_request" not in answer:
+            await asyncio.sleep(INVOICE_SECONDS)
+            answer = await player.api.post(player.own, body, signed=True, method="PUT")
+        request = str(answer["payment_request"])
+        invoice = bolt11.decode(request)
+        checks.require(invoice.payment_hash.hex() == receipt.ticket_hash, "invoice", "has another payment hash")
+        checks.require(invoice.amount == receipt.price.total * 1_000, "invoice", "asks for another price")
+        checks.require(invoice.description_hash == self._terms.hash, "invoice", "does not name the terms")
+        player.invoice = request
+        player.keep()
+        player.say(f"pays {receipt.price.total} sat for entry {player.entry_id}")
+
+    async def _pay(self) -> None:
+        """Once for each invoice and process; a wallet knows by itself what it paid before."""
+        player = self._player
+        if self._paying != player.invoice:
+            total = int(bolt11.decode(player.invoice).amount or 0) // 1_000
+            await player.wallet.pay_held(player.invoice, Sats(1 + total // FEE_SHARE))
+            self._paying = player.invoice
+        elif (reason := await player.wallet.failure(player.ticket_hash)) is not None:
+            raise PaymentFailed("wallet", reason)

@@ -1,0 +1,37 @@
+"""The closing when something goes wrong: someone stays away."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.application import CLOSING, TestApp
+from tests.e2e.mock_oracle import Outcome
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_who_never_seals_is_dropped_and_the_rest_go_on(app: TestApp) -> None:
+    competition = await app.create_competition(entries=4, minimum=3, closing={**CLOSING, "sealing": 5})
+    await app.join_all(competition, 4)
+    absent = competition.players[1]
+    await app.close_entries(competition)
+    await app.keep_appointments(competition, absent)
+    await app.wait_for_state(competition, "funding_broadcasted")
+    assert await app.attempt(competition) == 2
+    assert (await app.transitions(competition)).count("awaiting_keygen") == 2
+    await app.confirm_funding(competition)
+    assert await app.ticket_states(competition) == ["SETTLED", "CANCELED", "SETTLED", "SETTLED"]
+    assert await app.get_entry_balance(competition, absent) == 0
+
+    contract = await app.contract(competition)
+    staying = sorted(player.entry_id for player in competition.players if player is not absent)
+    assert len(contract.parameters.players) == 3
+    event = competition.terms.oracle.event_ids[2]
+    assert [str(entry.id) for entry in app.oracle.get_entries(event)] == staying
+    assert app.oracle.get_entries(competition.terms.oracle.event_ids[1]) == []
+
+    await app.attest(competition, Outcome((0,)))
+    states = await app.take_prizes(competition, absent)
+    assert states == {entry: "PAID" if entry == staying[0] else "lost" for entry in staying}
+    await app.wait_for_state(competition, "completed", each=app.mine_blocks)
+    await app.require_balanced_books(competition)
