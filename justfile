@@ -1,9 +1,30 @@
 # Recipes; run them as `./dev <recipe>`, which makes the tools first.
 set shell := ["bash", "-euo", "pipefail", "-c"]
+set positional-arguments
 
 # List the recipes
 default:
     @just --list --unsorted
+
+# Run every service and the coordinator on this machine until Ctrl-C
+dev *ARGS:
+    @python -m coordinator.cli.main dev "$@"
+
+# Walk one competition from its creation to paid winners
+demo *ARGS:
+    @python -m coordinator.cli.main demo "$@"
+
+# Set up only: packages and frontend are there when this prints its line
+build:
+    @echo "ready: Python packages in .venv, frontend in frontend/static"
+
+# Run the tests; arguments go to pytest
+test *ARGS:
+    @pytest -n auto "$@"
+
+# Run the tests that drive the whole product over HTTP
+e2e *ARGS:
+    @pytest -n auto -m e2e tests/e2e "$@"
 
 # Format the code
 fmt:
@@ -18,6 +39,19 @@ lint:
     lint-imports
     deptry .
 
-# Run the tests; arguments go to pytest
-test *ARGS:
-    pytest -n auto {{ARGS}}
+# Run the coordinator with a settings file
+run *ARGS:
+    @python -m coordinator.cli.main run "$@"
+
+# Mine N blocks on the chain of `dev`
+mine N="1" *ARGS:
+    @python -m coordinator.cli.main mine "$@"
+
+# Measure contracts, beside dlctix where cargo is there
+bench *ARGS:
+    @python -m tests.bench.run "$@"
+
+# Remove what was built and the state of `dev`
+clean:
+    rm -rf .venv .dev .hypothesis .pytest_cache .ruff_cache .import_linter_cache frontend/node_modules frontend/static
+    find coordinator coordinator_core tests migrations -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import click
 
+from coordinator.cli import files
+from coordinator.cli.text import one_line
 from coordinator_core.dlc import (
     Contract,
     ContractParameters,
@@ -18,7 +20,7 @@ from coordinator_core.dlc import (
     validate,
 )
 from coordinator_core.dlc.serialization import signed_contract_parts
-from coordinator_core.errors import CoreError, InvalidInput, Refused, VerificationFailed
+from coordinator_core.errors import CoreError, Refused, VerificationFailed
 from coordinator_core.transaction import OutPoint, Transaction
 
 EXIT_BAD_SIGNATURE: Final = 1
@@ -41,7 +43,7 @@ def contract() -> None:
 def build(params: str, outpoint: str, *, allow_unbound_rankings: bool) -> None:
     """Print transactions, signature hashes and digest of the contract in PARAMS (JSON, or - for standard input)."""
     with _errors_end_the_command():
-        parameters = parameters_from_json(_read(params))
+        parameters = parameters_from_json(files.read(params))
         funding = OutPoint.parse(outpoint, "--outpoint")
         if allow_unbound_rankings:
             _warn("--allow-unbound-rankings is for inspection: never fund a contract that needs it")
@@ -59,20 +61,20 @@ def verify(signed: str, player: int | None) -> None:
     Exits 0 if every signature verifies, 1 naming the first bad one, 2 if the document cannot be used.
     """
     with _errors_end_the_command():
-        parameters, outpoint, signatures = signed_contract_parts(_read(signed))
-        _warn_if_refused(parameters)
-        built = Contract.build(parameters, outpoint, foreign=True)
-        SignedContract.verified(built, signatures, player=player)
-        checked = list(built.slots() if player is None else built.claimable_slots(player))
-        click.echo(f"{len(checked)} signatures verify, contract digest {built.digest.hex()}")
+        click.echo(check_signed(files.read(signed), player))
 
 
-def _read(path: str) -> bytes:
-    try:
-        with click.open_file(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise InvalidInput(path, f"cannot be read: {error.strerror}", "give the path of a JSON file") from None
+def check_signed(raw: bytes, player: int | None = None) -> str:
+    """Verify every signature of a SignedContract document, or those that one player claims with; what was found.
+
+    Raises InvalidInput or Refused for a document that cannot be used, InvalidSignature naming the first bad one.
+    """
+    parameters, outpoint, signatures = signed_contract_parts(raw)
+    _warn_if_refused(parameters)
+    built = Contract.build(parameters, outpoint, foreign=True)
+    SignedContract.verified(built, signatures, player=player)
+    checked = list(built.slots() if player is None else built.claimable_slots(player))
+    return f"{len(checked)} signatures verify, contract digest {built.digest.hex()}"
 
 
 def _warn(text: str) -> None:
@@ -91,7 +93,7 @@ def _errors_end_the_command() -> Iterator[None]:
     try:
         yield
     except CoreError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {one_line(error)}", err=True)
         failed = isinstance(error, VerificationFailed)
         raise click.exceptions.Exit(EXIT_BAD_SIGNATURE if failed else EXIT_BAD_INPUT) from None
 

@@ -10,6 +10,7 @@ from coordinator.cli.contract import contract
 from coordinator.cli.demo.command import demo
 from coordinator.cli.dev.command import dev
 from coordinator.cli.dev.mine import mine
+from coordinator.cli.player.command import player
 from coordinator.cli.run import run
 
 
@@ -24,6 +25,7 @@ main.add_command(demo)
 main.add_command(dev)
 main.add_command(mine)
 main.add_command(competition)
+main.add_command(player)
 main.add_command(contract)
 main.add_command(claim)
 

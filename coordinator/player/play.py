@@ -28,13 +28,16 @@ from coordinator_core.competition.picks import Pick
 from coordinator_core.competition.player_keys import entry_key, payout_preimage
 from coordinator_core.competition.terms import Terms
 from coordinator_core.nostr.event import Event
+from coordinator_core.secp256k1 import sha256
 from coordinator_core.secret import Secret
+from coordinator_core.transaction import bytes_from_hex
 from coordinator_core.units import Sats, Seconds
 
 OPEN_SECONDS, CLOSING_SECONDS, RESULT_SECONDS = 5.0, 1.0, 5.0
 """Longest pauses between looks, while entries are open, in the closing, and for the result."""
 ASK_AGAIN_SECONDS = 30.0
 FINAL = frozenset({"PAID", "CLAIMED", "OWED", "VOID", "lost"})
+NOT_SETTLED = frozenset({404, 409})
 WITHOUT_CONTRACT = frozenset({"returning", "cancelled", "failed"})
 
 
@@ -147,6 +150,32 @@ class Player:
         """The proof of payment out of the player's own wallet; None before the ticket is settled."""
         return await self.wallet.payment_preimage(self.ticket_hash)
 
+    async def proof_of_payment(self) -> Secret | None:
+        """The ticket's preimage, that the wallet shows or the coordinator gives; None if the ticket is given back."""
+        pace = Pace(self.say)
+        while True:
+            try:
+                found = await self.ticket_preimage() or await self._given_preimage()
+                seen = await self.api.get_json(self.base)
+            except (NoAnswer, ServerRefused) as error:
+                await pace.after(error, RESULT_SECONDS)
+                continue
+            if found is not None or seen["state"] in WITHOUT_CONTRACT:
+                return found
+            await pace.wait(seen["state"], RESULT_SECONDS)
+
+    async def _given_preimage(self) -> Secret | None:
+        try:
+            answer = await self.api.get_json(f"{self.own}/ticket", signed=True)
+        except ServerRefused as error:
+            if error.status in NOT_SETTLED:
+                return None
+            raise
+        preimage = Secret(bytes_from_hex(answer["preimage"], 32, "preimage"))
+        opens = sha256(preimage.reveal()).hex() == self.ticket_hash
+        checks.require(opens, "preimage", "does not open the ticket's hash")
+        return preimage
+
     async def result(self) -> dict[str, Any]:
         """Wait until it is known what became of the entry; the payout status, `state` "none" if it ended without."""
         pace = Pace(self.say)
@@ -192,9 +221,10 @@ class Player:
             self.keep()
         body = {"payment_request": self.payout_request, "payout_preimage": secret.reveal().hex() if plain else None}
         answer = await self.api.post(f"{self.own}/payout", body, signed=True)
-        if answer.get("debt_receipt") is not None:
+        if plain:
             self.debt_receipt = msgspec.convert(answer["debt_receipt"], Event)
             self.keep()
+            Ticketing(self, await self.read_terms()).check_debt(self.debt_receipt, net)
         self.say(f"asks for {net} sat over Lightning" + (", preimage handed over first" if plain else ", atomically"))
 
     async def _give_key(self) -> None:

@@ -14,9 +14,10 @@ from coordinator.player.http import NoAnswer, ServerRefused
 from coordinator.player.pace import LATER, Pace
 from coordinator.player.wallet import PaymentFailed
 from coordinator_core import bolt11
-from coordinator_core.competition.entries import sign_entry
+from coordinator_core.competition.entries import Entry, sign_entry
 from coordinator_core.competition.terms import Terms
 from coordinator_core.nostr.event import Event
+from coordinator_core.receipts.debt import verify_debt
 from coordinator_core.receipts.reservation import ReservationReceipt
 from coordinator_core.units import Sats, UnixTime
 
@@ -30,6 +31,19 @@ EXPIRY_GRACE_SECONDS = 15
 """For clocks that differ."""
 FEE_SHARE = 20
 """At most a twentieth of the ticket for routing."""
+
+
+def sign_own(player: Player, terms: Terms, receipt: ReservationReceipt, created_at: UnixTime) -> Entry:
+    """The player's entry for a receipt; made again it has the same keys, hashes and commitment."""
+    return sign_entry(
+        player.keys.identity,
+        player.keys.secret,
+        terms_hash=terms.hash,
+        entry_id=UUID(player.entry_id),
+        ticket_hash=bytes.fromhex(receipt.ticket_hash),
+        picks=player.picks,
+        created_at=created_at,
+    )
 
 
 class Ticketing:
@@ -79,6 +93,15 @@ class Ticketing:
         player.keep()
         await self._hand_in(event, receipt)
 
+    def check_debt(self, event: Event, net: Sats) -> None:
+        """The debt receipt for a payout preimage that was handed over. Raises VerificationFailed, InvalidSignature."""
+        receipt = self._player.receipt
+        checks.require(receipt is not None, "receipt", "of the reservation is not here to compare with")
+        if receipt is not None:
+            entry = sign_own(self._player, self._terms, self._checked(receipt), UnixTime(receipt.created_at))
+            debt = verify_debt(event, self._terms, entry)
+            checks.require(debt.amount == net, "debt receipt", "names another amount")
+
     def _checked(self, event: Event) -> ReservationReceipt:
         player = self._player
         return checks.check_receipt(event, self._terms, player.keys.identity.x_only, player.entry_id)
@@ -86,15 +109,7 @@ class Ticketing:
     async def _hand_in(self, event: Event, receipt: ReservationReceipt) -> None:
         player = self._player
         player.agree(receipt.price)
-        entry = sign_entry(
-            player.keys.identity,
-            player.keys.secret,
-            terms_hash=self._terms.hash,
-            entry_id=UUID(player.entry_id),
-            ticket_hash=bytes.fromhex(receipt.ticket_hash),
-            picks=player.picks,
-            created_at=UnixTime(event.created_at),
-        )
+        entry = sign_own(player, self._terms, receipt, UnixTime(event.created_at))
         body = {"event": msgspec.json.decode(entry.event.to_json())}
         answer = await player.api.post(player.own, body, signed=True, method="PUT")
         while "payment_request" not in answer:

@@ -13,7 +13,7 @@ from coordinator.domain.competitions.states import (
 from coordinator.domain.facts import Attested, Drafted, Pinned, Seal, Sent, Ticket
 from coordinator.domain.facts import Entry as EntryFact
 from coordinator.domain.lane import Lane
-from coordinator.domain.seats import seated
+from coordinator.views.rosters import roster_of
 
 STEPS = {
     "created": 1,
@@ -42,10 +42,7 @@ def tag(state: Competition) -> str:
 
 def players(state: Competition, lane: Lane) -> tuple[str, ...]:
     """Who plays: the roster once it is frozen, before that who holds a seat."""
-    if lane.published is None:
-        return ()
-    roster: tuple[str, ...] | None = getattr(state, "roster", None)
-    return seated(lane) if roster is None else roster
+    return () if lane.published is None else roster_of(state, lane)
 
 
 def summary(state: Competition, lane: Lane) -> dict[str, object]:

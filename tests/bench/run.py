@@ -2,7 +2,8 @@
 
 Prints a table, then one line of JSON. Every measurement is a process of its own on one thread. Times are processor
 time, which other work on the machine disturbs less than the wall clock; of the repetitions the quickest time and the
-largest memory count. dlctix signs for its market maker alone, we sign for everyone.
+largest memory count. dlctix signs for its market maker alone, we sign for everyone; "checked" is our signing when it
+also verifies what it signed, which otherwise is left to the verification beside it.
 """
 
 import argparse
@@ -63,7 +64,7 @@ def _peer() -> tuple[DlctixPeer | None, str | None]:
 
 def _versions(peer: DlctixPeer | None) -> dict[str, str]:
     ours = {"python": platform.python_version(), "btclib-secp256k1": version("btclib-secp256k1")}
-    return ours if peer is None else ours | {"dlctix": peer.version, "cargo": cargo_version()}
+    return ours if peer is None else ours | {"dlctix": peer.version, "cargo": cargo_version().removeprefix("cargo ")}
 
 
 def _measure(players: int, places: int, peer: DlctixPeer | None, repeat: int) -> Row:
@@ -88,7 +89,8 @@ def _measure(players: int, places: int, peer: DlctixPeer | None, repeat: int) ->
 
 def _best(measurements: Sequence[Row]) -> Row:
     first = measurements[0]
-    times = {f"{step}_ms": round(min(m[f"{step}_ms"] for m in measurements), 2) for step in STEPS}
+    fields = [field for field in first if field.endswith("_ms")]
+    times = {field: round(min(m[field] for m in measurements), 2) for field in fields}
     peaks = [m["peak_mib"] for m in measurements if m["peak_mib"] is not None]
     return first | times | {"peak_mib": round(max(peaks), 1) if peaks else None}
 
@@ -109,7 +111,7 @@ def _judge(shape: tuple[int, int], ours: Row, theirs: Row) -> dict[str, Row]:
 def _table(report: Row) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
     lines = [versions, f"dlctix {report['dlctix']}", "", "milliseconds of processor time, MiB; ratio to dlctix (target)", ""]
-    lines.append(f"{'n,k':<6}{'signatures':>11}" + "".join(f"{name:>30}" for name in (*STEPS, "memory")))
+    lines.append(_columns("n,k", "signatures", (*STEPS, "memory"), "checked"))
     lines.extend(map(_line, report["rows"]))
     return "\n".join(lines)
 
@@ -117,7 +119,11 @@ def _table(report: Row) -> str:
 def _line(row: Row) -> str:
     shape = f"{row['players']},{row['places']}"
     cells = [_cell(row, name) for name in (*STEPS, "memory")]
-    return f"{shape:<6}{row['ours']['signatures']:>11}" + "".join(f"{cell:>30}" for cell in cells)
+    return _columns(shape, row["ours"]["signatures"], cells, f"{row['ours']['checked_sign_ms']:.1f}")
+
+
+def _columns(shape: str, signatures: object, cells: Sequence[str], checked: str) -> str:
+    return f"{shape:<6}{signatures:>10}" + "".join(f"{cell:>33}" for cell in cells) + f"{checked:>10}"
 
 
 def _cell(row: Row, name: str) -> str:

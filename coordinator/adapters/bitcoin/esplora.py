@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from math import ceil
 from typing import Final, TypeVar
 
 import httpx
@@ -200,7 +201,7 @@ class EsploraNode:
             return None
         soon = [target for target in known if target <= target_blocks]
         per_vbyte = known[max(soon) if soon else min(known)]
-        return FeeRate(-int(-per_vbyte * 250 // 1))
+        return FeeRate(ceil(per_vbyte * 250))
 
     async def relay_floor(self) -> FeeRate:
         """See ports.bitcoin.Chain: as configured."""

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
 
 from coordinator.api.context import Api, hex_bytes, lane_id
 from coordinator.domain.facts import BatchSigned, Ticket
@@ -58,7 +59,10 @@ async def _body(request: Request[Any, Any, Any], kind: type[Any]) -> Any:
 
 @get("/competitions/{competition:uuid}/keymeld/status")
 async def status(
-    api: Api, request: Request[Any, Any, Any], competition: UUID, entry: Annotated[UUID, Parameter(query="entry")]
+    api: NamedDependency[Api],
+    request: Request[Any, Any, Any],
+    competition: FromPath[UUID],
+    entry: Annotated[UUID, QueryParameter(name="entry")],
 ) -> dict[str, Any]:
     """What the owner's client needs for its next step of the closing."""
     player = await api.player(request)
@@ -68,7 +72,9 @@ async def status(
 
 
 @post("/competitions/{competition:uuid}/keymeld/join", status_code=200)
-async def join(api: Api, request: Request[Any, Any, Any], competition: UUID) -> dict[str, Any]:
+async def join(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
+) -> dict[str, Any]:
     """Hand over the sealed key of an attempt and open the picks."""
     player = await api.player(request)
     body: Join = await _body(request, Join)
@@ -85,7 +91,9 @@ async def join(api: Api, request: Request[Any, Any, Any], competition: UUID) -> 
 
 
 @post("/competitions/{competition:uuid}/keymeld/ready", status_code=200)
-async def ready(api: Api, request: Request[Any, Any, Any], competition: UUID) -> dict[str, Any]:
+async def ready(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
+) -> dict[str, Any]:
     """Say that every item of every open batch was compared with one's own contract."""
     player = await api.player(request)
     body: ReadyBody = await _body(request, ReadyBody)
@@ -94,7 +102,9 @@ async def ready(api: Api, request: Request[Any, Any, Any], competition: UUID) ->
 
 
 @post("/competitions/{competition:uuid}/keymeld/approvals", status_code=200)
-async def approvals(api: Api, request: Request[Any, Any, Any], competition: UUID) -> dict[str, Any]:
+async def approvals(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
+) -> dict[str, Any]:
     """Hand over approvals of all open batches."""
     player = await api.player(request)
     body: Approvals = await _body(request, Approvals)
@@ -103,7 +113,9 @@ async def approvals(api: Api, request: Request[Any, Any, Any], competition: UUID
 
 
 @get("/competitions/{competition:uuid}/keymeld/sessions")
-async def sessions(api: Api, request: Request[Any, Any, Any], competition: UUID) -> list[dict[str, Any]]:
+async def sessions(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
+) -> list[dict[str, Any]]:
     """Archived statuses of every signing session that was completed, as the gateway gave them. For players of the roster."""
     player = await api.player(request)
     _, lane = await api.engine.view(lane_id(competition))

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from coordinator.api.context import Api, lane_id
 from coordinator.api.problem import NotThereYet
@@ -15,19 +17,19 @@ from coordinator.views import competition as views
 
 
 @get("/competitions")
-async def list_competitions(api: Api) -> list[dict[str, Any]]:
+async def list_competitions(api: NamedDependency[Api]) -> list[dict[str, Any]]:
     """All competitions, newest first."""
     return [views.summary(*await api.engine.view(lane)) for lane in await api.engine.store.lanes()]
 
 
 @get("/competitions/{competition:uuid}")
-async def show_competition(api: Api, competition: UUID) -> dict[str, Any]:
+async def show_competition(api: NamedDependency[Api], competition: FromPath[UUID]) -> dict[str, Any]:
     """One competition: state, who is awaited, transactions."""
     return views.detail(*await api.engine.view(lane_id(competition)))
 
 
 @get("/competitions/{competition:uuid}/terms")
-async def show_terms(api: Api, competition: UUID) -> Response[bytes]:
+async def show_terms(api: NamedDependency[Api], competition: FromPath[UUID]) -> Response[bytes]:
     """The canonical bytes of the terms: hash them."""
     _, lane = await api.engine.view(lane_id(competition))
     published = lane.facts.get(Published)
@@ -37,14 +39,14 @@ async def show_terms(api: Api, competition: UUID) -> Response[bytes]:
 
 
 @get("/competitions/{competition:uuid}/entries")
-async def list_entries(api: Api, competition: UUID) -> list[dict[str, Any]]:
+async def list_entries(api: NamedDependency[Api], competition: FromPath[UUID]) -> list[dict[str, Any]]:
     """Signed entries; picks once they were opened."""
     _, lane = await api.engine.view(lane_id(competition))
     return views.entries(lane)
 
 
 @get("/competitions/{competition:uuid}/contract")
-async def show_contract(api: Api, competition: UUID) -> dict[str, Any]:
+async def show_contract(api: NamedDependency[Api], competition: FromPath[UUID]) -> dict[str, Any]:
     """Parameters and outpoint of the newest attempt's contract, with the oracle's statement."""
     _, lane = await api.engine.view(lane_id(competition))
     pin = max(lane.facts.all(Pinned), key=lambda fact: fact.attempt, default=None)
@@ -62,7 +64,7 @@ async def show_contract(api: Api, competition: UUID) -> dict[str, Any]:
 
 
 @get("/status")
-async def status(api: Api) -> dict[str, Any]:
+async def status(api: NamedDependency[Api]) -> dict[str, Any]:
     """Chain and clock as the engine sees them."""
     tip = await api.engine.clock.tip()
     return {

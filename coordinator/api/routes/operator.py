@@ -8,6 +8,8 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from coordinator.api.auth import require_operator
 from coordinator.api.context import Api, lane_id
@@ -21,7 +23,7 @@ from coordinator_core.errors import Fault, InvalidInput
 
 
 @post("/operator/competitions", status_code=201)
-async def create(api: Api, request: Request[Any, Any, Any]) -> dict[str, str]:
+async def create(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, str]:
     """Create a competition from a draft."""
     require_operator(request, api.operator_token)
     body = _object(await request.body())
@@ -32,7 +34,7 @@ async def create(api: Api, request: Request[Any, Any, Any]) -> dict[str, str]:
 
 
 @post("/operator/budget", status_code=200)
-async def draft_budget(api: Api, request: Request[Any, Any, Any]) -> dict[str, Any]:
+async def draft_budget(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, Any]:
     """What a draft would cost and pay if it were published now, and what speaks against it. Writes nothing."""
     require_operator(request, api.operator_token)
     draft = read_draft(_object(await request.body()).get("draft"))
@@ -40,7 +42,9 @@ async def draft_budget(api: Api, request: Request[Any, Any, Any]) -> dict[str, A
 
 
 @post("/operator/competitions/{competition:uuid}/cancel", status_code=200)
-async def cancel_competition(api: Api, request: Request[Any, Any, Any], competition: UUID) -> dict[str, Any]:
+async def cancel_competition(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
+) -> dict[str, Any]:
     """Cancel while entries are open."""
     require_operator(request, api.operator_token)
     reason = _object(await request.body()).get("reason")
@@ -50,7 +54,9 @@ async def cancel_competition(api: Api, request: Request[Any, Any, Any], competit
 
 
 @get("/operator/competitions/{competition:uuid}/books")
-async def books(api: Api, request: Request[Any, Any, Any], competition: UUID) -> dict[str, int]:
+async def books(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
+) -> dict[str, int]:
     """The Lightning side of a competition's books, by account."""
     require_operator(request, api.operator_token)
     _, lane = await api.engine.view(lane_id(competition))
@@ -58,7 +64,9 @@ async def books(api: Api, request: Request[Any, Any, Any], competition: UUID) ->
 
 
 @get("/operator/competitions/{competition:uuid}/log")
-async def transition_log(api: Api, request: Request[Any, Any, Any], competition: UUID) -> dict[str, Any]:
+async def transition_log(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
+) -> dict[str, Any]:
     """Transitions and open duties."""
     require_operator(request, api.operator_token)
     lane = lane_id(competition)
@@ -81,7 +89,7 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 @post("/operator/wallet/address", status_code=200)
-async def deposit_address(api: Api, request: Request[Any, Any, Any]) -> dict[str, str]:
+async def deposit_address(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, str]:
     """An address of the coordinator's on-chain wallet, to fund it."""
     require_operator(request, api.operator_token)
     script = await api.engine.services.wallet.script_for("operator", "deposit")
@@ -89,7 +97,7 @@ async def deposit_address(api: Api, request: Request[Any, Any, Any]) -> dict[str
 
 
 @get("/operator/wallet")
-async def wallet_balance(api: Api, request: Request[Any, Any, Any]) -> dict[str, int]:
+async def wallet_balance(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, int]:
     """Confirmed coins that nobody reserved, and what Lightning can send, in satoshi."""
     require_operator(request, api.operator_token)
     services = api.engine.services
@@ -101,7 +109,7 @@ async def wallet_balance(api: Api, request: Request[Any, Any, Any]) -> dict[str,
 
 
 @get("/operator/identity")
-async def identity(api: Api, request: Request[Any, Any, Any]) -> dict[str, str]:
+async def identity(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, str]:
     """The coordinator's public Nostr key: what an oracle puts on its list."""
     require_operator(request, api.operator_token)
     return {"nostr_public_key": api.receipt_key.x_only.hex()}

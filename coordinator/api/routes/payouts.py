@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from coordinator.api.context import Api, hex_bytes, lane_id
 from coordinator.domain.competitions import settling
@@ -52,7 +54,9 @@ async def _decode(request: Request[Any, Any, Any], kind: type[Any]) -> Any:
 
 
 @get(f"{BASE}/payout")
-async def show_payout(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> dict[str, Any]:
+async def show_payout(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
+) -> dict[str, Any]:
     """What became of an entry's prize."""
     player = await api.player(request)
     state, lane = await api.engine.view(lane_id(competition))
@@ -83,7 +87,9 @@ def _status(state: Competition, lane: Lane, entry_id: str) -> dict[str, Any]:
 
 
 @post(f"{BASE}/payout", status_code=200)
-async def ask_payout(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> dict[str, Any]:
+async def ask_payout(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
+) -> dict[str, Any]:
     """Ask to be paid over Lightning."""
     player = await api.player(request)
     body: PayoutBody = await _decode(request, PayoutBody)
@@ -120,7 +126,9 @@ async def _output(api: Api, state: Competition, lane: Lane, entry_id: str) -> Ou
 
 
 @post(f"{BASE}/key", status_code=200)
-async def give_key(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> dict[str, Any]:
+async def give_key(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
+) -> dict[str, Any]:
     """Give the entry key of the contract's attempt after the payment: saves fees, closes the output."""
     player = await api.player(request)
     body: KeyBody = await _decode(request, KeyBody)

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from coordinator.api.context import Api, lane_id
 from coordinator.api.problem import NotThereYet
@@ -36,7 +38,9 @@ async def _fresh_hash(api: Api, lane: str) -> bytes:
 
 
 @post("/competitions/{competition:uuid}/entries", status_code=201)
-async def reserve(api: Api, request: Request[Any, Any, Any], competition: UUID) -> dict[str, Any]:
+async def reserve(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
+) -> dict[str, Any]:
     """Reserve a ticket: entry id and signed receipt."""
     player = await api.player(request)
     lane = lane_id(competition)
@@ -48,7 +52,9 @@ async def reserve(api: Api, request: Request[Any, Any, Any], competition: UUID) 
 
 
 @post("/competitions/{competition:uuid}/entries/{entry:uuid}/renewal", status_code=201)
-async def renew(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> dict[str, Any]:
+async def renew(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
+) -> dict[str, Any]:
     """The next generation of an unpaid ticket."""
     player = await api.player(request)
     lane = lane_id(competition)
@@ -58,7 +64,9 @@ async def renew(api: Api, request: Request[Any, Any, Any], competition: UUID, en
 
 
 @put("/competitions/{competition:uuid}/entries/{entry:uuid}")
-async def hand_in(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> Response[bytes]:
+async def hand_in(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
+) -> Response[bytes]:
     """Hand the signed entry in; answers with the invoice, or 202 when it takes longer than two seconds."""
     player = await api.player(request)
     lane = lane_id(competition)
@@ -92,7 +100,9 @@ class _HandIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @get("/competitions/{competition:uuid}/entries/{entry:uuid}")
-async def show_ticket(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> dict[str, Any]:
+async def show_ticket(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
+) -> dict[str, Any]:
     """One's own ticket."""
     player = await api.player(request)
     state, lane = await api.engine.view(lane_id(competition))
@@ -120,7 +130,9 @@ def _price(ticket: Ticket) -> dict[str, int]:
 
 
 @get("/competitions/{competition:uuid}/entries/{entry:uuid}/ticket")
-async def show_preimage(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> dict[str, str]:
+async def show_preimage(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
+) -> dict[str, str]:
     """The ticket's preimage, for its owner, once the ticket is settled: the proof of payment that claims need."""
     player = await api.player(request)
     _, lane = await api.engine.view(lane_id(competition))
@@ -135,7 +147,9 @@ async def show_preimage(api: Api, request: Request[Any, Any, Any], competition: 
 
 
 @get("/competitions/{competition:uuid}/entries/{entry:uuid}/kit")
-async def show_kit(api: Api, request: Request[Any, Any, Any], competition: UUID, entry: UUID) -> Response[bytes]:
+async def show_kit(
+    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
+) -> Response[bytes]:
     """The claim kit: all a player needs to be paid without the coordinator. From FundingReady on."""
     player = await api.player(request)
     state, lane = await api.engine.view(lane_id(competition))

@@ -52,7 +52,9 @@ class Network:
             cltv_expiry=Blocks(cltv_expiry),
         )
 
-    def begin(self, invoice: HoldInvoice, *, payer: LndNode | None = None, fee_limit: int = 100) -> asyncio.Task[Payment]:
+    def begin(
+        self, invoice: HoldInvoice, *, payer: LndNode | None = None, fee_limit: int = 100
+    ) -> asyncio.Task[Payment]:
         """Pay in the background."""
         task = asyncio.create_task(self.pay(invoice, payer=payer, fee_limit=fee_limit))
         self.tasks.append(task)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SAMPLE = '''\
+SAMPLE = """\
 from typing import assert_never
 
 from coordinator.domain.competitions.states import (
@@ -69,13 +69,13 @@ def data_of_another_state(state: CollectingEntries) -> tuple[str, ...]:
 
 def right(state: FundingReady, read: HoldsRead, height: Height) -> Step[FundingConfirmed]:
     return state.broadcast(read).state.confirmed(height)
-'''
+"""
 
 
 def test_each_mistake_is_an_error_of_its_line_and_the_right_use_is_none(tmp_path: Path) -> None:
     sample = tmp_path / "sample.py"
     sample.write_text(SAMPLE)
-    settings = {"strict": ["."], "pythonVersion": "3.11", "extraPaths": [str(ROOT)], "reportUnusedClass": False}
+    settings = {"typeCheckingMode": "standard", "pythonVersion": "3.11", "extraPaths": [str(ROOT)]}
     (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", "-p", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

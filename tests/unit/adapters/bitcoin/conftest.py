@@ -16,7 +16,9 @@ from coordinator_core.secret import Secret
 VECTORS = Path(__file__).parents[3] / "vectors" / "bitcoind" / "exchanges.jsonl"
 
 
-def answered(method: str, result: Any = None, *, error: Any = None, first: Any = None, status: int = 200) -> dict[str, Any]:
+def answered(
+    method: str, result: Any = None, *, error: Any = None, first: Any = None, status: int = 200
+) -> dict[str, Any]:
     """An RPC answer by hand, for any parameters or for a first one."""
     body = {"jsonrpc": "2.0", "id": 1, **({"error": error} if error else {"result": result})}
     return {"request": {"method": method, "params": [] if first is None else [first]}, "status": status, "body": body}

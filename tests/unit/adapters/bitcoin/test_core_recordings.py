@@ -210,9 +210,7 @@ def package(exchange: dict[str, Any]) -> list[bytes]:
         ("submitpackage_unrelated", BroadcastVerdict.INVALID),
     ],
 )
-async def test_packages(
-    play: Play, recorded: Recorded, by_hand: Hand, name: str, verdict: BroadcastVerdict
-) -> None:
+async def test_packages(play: Play, recorded: Recorded, by_hand: Hand, name: str, verdict: BroadcastVerdict) -> None:
     unknown = by_hand("getrawtransaction", error=recorded["getrawtransaction_unknown"]["body"]["error"])
     node = play(name, unknown, "getindexinfo", "getblockchaininfo")
     assert (await node.broadcast_package(package(recorded[name]))).verdict is verdict

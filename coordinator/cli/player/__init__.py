@@ -1,0 +1,1 @@
+"""`coordinator player`: a person plays from a terminal, against any coordinator."""
