@@ -43,6 +43,10 @@ lint:
 run *ARGS:
     @python -m coordinator.cli.main run "$@"
 
+# Bring the database of a settings file up to date
+migrate *ARGS:
+    @python -m coordinator.cli.main migrate "$@"
+
 # Mine N blocks on the chain of `dev`
 mine N="1" *ARGS:
     @python -m coordinator.cli.main mine "$@"

@@ -1,4 +1,4 @@
-"""Alembic environment: one connection handed in by the caller (`coordinator migrate`)."""
+"""Alembic environment: one connection handed in by the store, which migrates whenever it is opened."""
 
 from alembic import context
 

@@ -11,11 +11,12 @@ from msgspec import Meta, Struct
 
 from coordinator_core.competition.documents import Hex32
 from coordinator_core.errors import CoreError, Fault
-from coordinator_core.transaction import OutPoint, Transaction
+from coordinator_core.transaction import OutPoint, Transaction, TxOut
 from coordinator_core.units import Height, UnixTime
 
 TIMEOUT_SECONDS: Final = 20.0
 MAX_ANSWER_BYTES: Final = 1_000_000
+MAX_TRANSACTION_HEX: Final = 8_000_000
 
 T = TypeVar("T")
 
@@ -94,6 +95,18 @@ class Esplora:
         """
         found = self._get(f"/tx/{outpoint.txid[::-1].hex()}/outspend/{outpoint.vout}", Spender)
         return bytes.fromhex(found.txid)[::-1] if found.spent and found.txid is not None else None
+
+    def output(self, outpoint: OutPoint) -> TxOut | None:
+        """An output of a transaction that the server knows; None when it knows none."""
+        answer = self._send("GET", f"/tx/{outpoint.txid[::-1].hex()}/hex")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if answer.status_code != httpx.codes.OK or len(answer.content) > MAX_TRANSACTION_HEX:
+            raise ServiceFailed("esplora", f"answered with status {answer.status_code}", Fault.NODE)
+        transaction = Transaction.from_hex(answer.text.strip(), "esplora transaction")
+        if transaction.txid != outpoint.txid:
+            raise ServiceFailed("esplora", "answered another transaction", Fault.NODE)
+        return transaction.outputs[outpoint.vout] if outpoint.vout < len(transaction.outputs) else None
 
     def broadcast(self, transaction: Transaction) -> None:
         """Hand a transaction to the node. Raises BroadcastRefused."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -46,13 +49,28 @@ def write(path: Path, data: bytes) -> None:
 
     Raises InvalidInput.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    _place(path, data, lambda draft: draft.replace(path))
+
+
+def create(path: Path, data: bytes) -> None:
+    """As write, but a file that is there by now stays as it is: a key file never changes. Raises InvalidInput."""
+
+    def link(draft: Path) -> None:
+        with suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+
+    _place(path, data, link)
+
+
+def _place(path: Path, data: bytes, finish: Callable[[Path], object]) -> None:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY), "wb") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+        finish(draft)
     except OSError as error:
         raise InvalidInput(str(path), f"cannot be written: {error.strerror}", "give another directory") from None

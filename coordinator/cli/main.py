@@ -10,7 +10,9 @@ from coordinator.cli.contract import contract
 from coordinator.cli.demo.command import demo
 from coordinator.cli.dev.command import dev
 from coordinator.cli.dev.mine import mine
+from coordinator.cli.migrate import migrate
 from coordinator.cli.player.command import player
+from coordinator.cli.receipt import verify_receipt
 from coordinator.cli.run import run
 
 
@@ -26,7 +28,9 @@ main.add_command(dev)
 main.add_command(mine)
 main.add_command(competition)
 main.add_command(player)
+main.add_command(migrate)
 main.add_command(contract)
+contract.add_command(verify_receipt)
 main.add_command(claim)
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """Runs duties until stopped. Losing the process loses nothing: leases expire, pins make the effect the same."""
+    """Runs duties until stopped. Losing the process loses nothing: leases end, pins make the effect the same."""
 
     def __init__(self, store: Store, clock: Clockwork, wakeups: Wakeups, executors: Mapping[str, Executor]) -> None:
         self._store = store
@@ -49,7 +49,9 @@ class Worker:
         self._running: dict[str, int] = dict.fromkeys(LIMITS, 0)
 
     async def run(self) -> None:
-        """Claim and execute for ever; cancellation waits for nothing, the leases expire."""
+        """Claim and execute for ever, what an ended run had claimed first; cancellation waits for nothing."""
+        async with self._store.write() as tx:
+            await tx.end_leases(time.time())
         async with asyncio.TaskGroup() as group:
             while True:
                 if not await self._claim(group):

@@ -227,7 +227,9 @@ class Wallet(Protocol):
         ...
 
     async def take_back(self, plan: FundingPlan, lane: str, fee_rate: FeeRate) -> bytes:
-        """A signed transaction that spends the first coin of a plan back to ourselves, so that the plan can never confirm."""
+        """A signed transaction that spends the first coin of a plan back to ourselves, so that the plan can never
+        confirm once this does. Raises faults.Rejected("wallet", ...) when the fee would eat the coin.
+        """
         ...
 
     async def script_for(self, lane: str, purpose: str) -> bytes:

@@ -151,6 +151,10 @@ class Transaction(Protocol):
         """Lease due duties, at most `limits` for each channel; fence and attempts go up by one."""
         ...
 
+    async def end_leases(self, now: float) -> None:
+        """What a process that ended had leased is due at once. Only for one that is alone on its database."""
+        ...
+
     async def complete(self, row: DutyRow, status: str, due_at: float, error: str | None, now: float) -> bool:
         """Write an attempt's outcome. False when the fence is stale: then nothing changes."""
         ...

@@ -6,7 +6,8 @@ with, before its ticket is paid.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NoReturn
 
 from coordinator_core.dlc.contract import Contract
@@ -34,12 +35,11 @@ def verify_signatures(contract: Contract, signatures: ContractSignatures, *, thr
     Raises MissingSignature, UnexpectedSignature, or InvalidSignature naming the first bad one; its index is the
     place among `contract.slots()`.
     """
-    given = (*signatures.by_outcome, *signatures.by_win_condition)
-    slots = tuple(contract.slots())
-    if given != slots:
-        _raise_difference(slots, given)
-    values = (*signatures.by_outcome.values(), *signatures.by_win_condition.values())
-    _verify(slots, contract.signing_items(), values, threads)
+    wins = [(outcome, player) for outcome, weights in contract.parameters.outcome_payouts.items() for player in weights]
+    if tuple(signatures.by_outcome) != contract.outcomes or list(signatures.by_win_condition) != wins:
+        _raise_difference(contract, signatures)
+    given = (*signatures.by_outcome.values(), *signatures.by_win_condition.values())
+    _verify(contract.slots(), contract.signing_items(), given, threads)
 
 
 def verify_for_player(contract: Contract, signatures: ContractSignatures, player: int) -> None:
@@ -79,24 +79,23 @@ def _in_slots(signatures: dict[SigningSlot, bytes]) -> ContractSignatures:
     return ContractSignatures(by_outcome, by_win_condition)
 
 
-def _verify(
-    slots: Sequence[SigningSlot], items: Sequence[SigningItem], given: Sequence[bytes], threads: int
-) -> None:
+def _verify(slots: Iterable[SigningSlot], items: Sequence[SigningItem], given: Sequence[bytes], threads: int) -> None:
     try:
         verify_batch(items, given, threads=threads)
     except InvalidSignature as error:
         if error.index is None:
             raise
-        what = _what(slots[error.index])
+        what = _what(next(islice(slots, error.index, None)))
         raise InvalidSignature(what, error.reason, index=error.index, fault=Fault.SIGNER) from None
 
 
-def _raise_difference(slots: Sequence[SigningSlot], given: Sequence[SigningSlot]) -> NoReturn:
-    known, held = set(slots), set(given)
-    for slot in given:
+def _raise_difference(contract: Contract, signatures: ContractSignatures) -> NoReturn:
+    known = set(contract.slots())
+    for slot in (*signatures.by_outcome, *signatures.by_win_condition):
         if slot not in known:
             raise UnexpectedSignature(_what(slot), "the contract has no such signature", fault=Fault.SIGNER)
-    raise MissingSignature(_what(next(slot for slot in slots if slot not in held)), "is missing", fault=Fault.SIGNER)
+    missing = next(slot for slot in contract.slots() if signatures.get(slot) is None)
+    raise MissingSignature(_what(missing), "is missing", fault=Fault.SIGNER)
 
 
 def _require(signatures: ContractSignatures, slot: SigningSlot) -> bytes:

@@ -10,7 +10,6 @@ from coordinator_core.musig2.keyset import KeySet
 from coordinator_core.secp256k1.native import exact_bytes
 from coordinator_core.secp256k1.points import parse_native
 
-
 _CACHED_POINTS: Final = 1 << 14
 
 
@@ -52,7 +51,7 @@ class SigningItem(_Item):
         """Check the message, and parse the adaptor point once for all later uses."""
         exact_bytes(message, 32, "message")
         native = None if adaptor_point is None else _parse_adaptor_point(adaptor_point)
-        return tuple.__new__(cls, (key_set, message, adaptor_point, native))
+        return _Item.__new__(cls, key_set, message, adaptor_point, native)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SigningItem) and self[:3] == other[:3]

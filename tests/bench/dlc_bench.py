@@ -38,7 +38,9 @@ _WEIGHTS = (50, 30, 20, 10, 5)
 def parameters(players: int, places: int) -> ContractParameters:
     """Every ranking of `places` out of `players`, expiry to all; bound splits and an anchor, as contracts made here."""
     rankings = list(itertools.permutations(range(players), places))
-    payouts = {Outcome(i): dict(zip(r, _WEIGHTS, strict=False)) for i, r in enumerate(rankings)}
+    payouts: dict[Outcome, dict[int, int]] = {}
+    for number, ranking in enumerate(rankings):
+        payouts[Outcome(number)] = dict(zip(ranking, _WEIGHTS, strict=False))
     payouts[EXPIRY] = dict.fromkeys(range(players), 1)
     return ContractParameters(
         market_maker=generator_mul(_digest("market maker")),

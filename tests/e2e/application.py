@@ -26,7 +26,7 @@ from tests.e2e.books import Sheet, follow_contract, sheet
 from tests.e2e.chain import ChainControl
 from tests.e2e.mock_oracle import MockOracle, Outcome
 from tests.e2e.services import Services
-from tests.e2e.waiting import wait_for
+from tests.e2e.waiting import PATIENCE_SECONDS, wait_for
 
 HOUR, DAY = 3_600, 86_400
 ENDED = frozenset({"completed", "cancelled", "failed"})
@@ -72,6 +72,16 @@ class TestApp:
         """A new process on the same directory, address and oracle."""
         await asyncio.to_thread(self.services.stack.start_coordinator, oracle_url=self.oracle.url)
         self.oracle.allow(bytes.fromhex(await asyncio.to_thread(self.services.stack.identity)))
+        await self.wait_for_tip()
+
+    async def wait_for_tip(self) -> None:
+        """Wait until the coordinator has seen every block."""
+
+        async def seen() -> bool:
+            shown = msgspec.json.decode(await self.services.public("/status"))
+            return int(shown["tip"]) == await self.chain.height()
+
+        await wait_for(seen, "the coordinator at the tip")
 
     def kill_coordinator(self) -> None:
         """SIGKILL."""
@@ -86,7 +96,7 @@ class TestApp:
         """Coins for the coordinator's wallet."""
         address = (await self.services.operator("POST", "/wallet/address"))["address"]
         await self.services.faucet(address, OPERATOR_COINS)
-        await self.chain.refresh()
+        await self.wait_for_tip()
 
     async def close(self) -> None:
         """Close every player's connections."""
@@ -108,7 +118,7 @@ class TestApp:
         name = await self.draft_competition(
             entries=entries, minimum=minimum, places=places, scoring=scoring, closing=closing, **changes
         )
-        await self._until(name, "collecting_entries")
+        await self.until(name, "collecting_entries")
         return await self.adopt(name)
 
     async def draft_competition(
@@ -122,6 +132,7 @@ class TestApp:
         **changes: object,
     ) -> str:
         """Hand in a draft; the competition's id."""
+        await self.wait_for_tip()
         closes = await self.chain.refresh() + HOUR
         ends = closes + 6 * HOUR + DAY
         draft: dict[str, Any] = {
@@ -169,7 +180,8 @@ class TestApp:
     async def add_entry(self, competition: Competition, picks: Sequence[Pick] | None = None) -> Player:
         """A player who joined and whose ticket is held."""
         player = await self.new_player(competition)
-        await player.join(picks or self.picks(competition, len(competition.players)))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await player.join(picks or self.picks(competition, len(competition.players)))
         competition.players.append(player)
         return player
 
@@ -203,9 +215,10 @@ class TestApp:
         self, competition: Competition, *states: str, each: Callable[[], Awaitable[None]] | None = None
     ) -> str:
         """Wait until the competition is in one of the states; `each` runs between two looks."""
-        return await self._until(competition.id, *states, each=each)
+        return await self.until(competition.id, *states, each=each)
 
-    async def _until(self, name: str, *states: str, each: Callable[[], Awaitable[None]] | None = None) -> str:
+    async def until(self, name: str, *states: str, each: Callable[[], Awaitable[None]] | None = None) -> str:
+        """As wait_for_state, by id."""
         seen = ""
 
         async def probe() -> str | None:
@@ -243,7 +256,7 @@ class TestApp:
 
     async def keep_appointments(self, competition: Competition, *absent: Player) -> None:
         """Every player but the absent ones stays until the closing is done."""
-        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
             for player in competition.players:
                 if player not in absent:
                     group.create_task(player.keep_appointment())
@@ -320,7 +333,7 @@ class TestApp:
     async def take_prizes(self, competition: Competition, *absent: Player) -> dict[str, str]:
         """Every present player asks for its prize; the final state of each entry."""
         asking = [player for player in competition.players if player not in absent]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             states = await asyncio.gather(*(player.take_prize() for player in asking))
         return {player.entry_id: state for player, state in zip(asking, states, strict=True)}
 

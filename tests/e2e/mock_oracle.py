@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import uvicorn
@@ -61,6 +61,8 @@ class MockOracle:
         self.clock = Clock(now)
         self.url = ""
         self.faults = Faults()
+        self.away = False
+        """Every request is answered 503 while this is true."""
         self._queued: dict[UUID, Outcome] = {}
         self._store = Store(":memory:")
         key = _SeededKey(seed)
@@ -98,7 +100,8 @@ class MockOracle:
         self._listener = listen(0)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         served = Served(self._oracle, Authorizer(self.url, self._allowed), self.faults)
-        config = uvicorn.Config(build_application(served), log_config=None, access_log=False)
+        self._application = build_application(served)
+        config = uvicorn.Config(self._answer, log_config=None, access_log=False)
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
         await self._server.ready.wait()
@@ -111,6 +114,13 @@ class MockOracle:
         await self._serving
         self._listener.close()
         self._store.close()
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and self.away:
+            await send({"type": "http.response.start", "status": 503, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        await self._application(scope, receive, send)
 
     def _event(self, event_id: UUID) -> Event:
         found = self._store.event(event_id)

@@ -83,9 +83,7 @@ def _find_cargo() -> str:
 def _run_cargo(cargo: str, command: str, error: type[Exception], what: str, *options: str) -> None:
     environment = os.environ | {"CARGO_NET_RETRY": "1", "CARGO_HTTP_TIMEOUT": "20", "CARGO_TERM_COLOR": "never"}
     full = [cargo, command, "--quiet", "--manifest-path", str(SOURCE / "Cargo.toml"), *options]
-    ended = subprocess.run(
-        full, env=environment, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False
-    )
+    ended = subprocess.run(full, env=environment, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False)
     if ended.returncode:
         raise error(f"cargo {what}: {ended.stderr.strip()}")
 

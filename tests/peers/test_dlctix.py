@@ -54,7 +54,9 @@ class Case:
 
     def parameters(self) -> ContractParameters:
         rankings = list(itertools.permutations(range(self.players), self.places))
-        payouts = {Outcome(i): dict(zip(r, WEIGHTS, strict=False)) for i, r in enumerate(rankings)}
+        payouts: dict[Outcome, dict[int, int]] = {}
+        for number, ranking in enumerate(rankings):
+            payouts[Outcome(number)] = dict(zip(ranking, WEIGHTS, strict=False))
         if self.expiry is not None:
             payouts[EXPIRY] = dict.fromkeys(range(self.players), 1)
         return ContractParameters(
@@ -81,7 +83,7 @@ class Case:
     def ticket(self, player: int) -> bytes:
         return secret(f"{self.name} ticket {player}")
 
-    def keys(self) -> list[bytes]:
+    def secret_keys(self) -> list[bytes]:
         players = (f"{self.name} player {i}" for i in range(self.players))
         return [secret(f"{self.name} market maker"), *map(secret, players)]
 
@@ -109,16 +111,14 @@ def peers() -> dict[str, DlctixPeer]:
         pytest.skip(f"not compared with dlctix: {reason}")
 
 
-COMPARISONS = [
-    pytest.param(case, version, id=f"{version}, {case.name}") for case in CASES for version in case.versions
-]
+COMPARISONS = [pytest.param(case, version, id=f"{version}, {case.name}") for case in CASES for version in case.versions]
 
 
 def request_for(case: Case, contract: Contract, signatures: dict[str, Any]) -> dict[str, Any]:
     return {
         "params": parameters_to_value(contract.parameters),
         "funding_outpoint": str(contract.outpoint),
-        "secret_keys": [key.hex() for key in case.keys()],
+        "secret_keys": [key.hex() for key in case.secret_keys()],
         "ticket_preimages": [case.ticket(i).hex() for i in range(case.players)],
         "seed": secret(f"{case.name} nonces").hex(),
         "signatures": signatures,
@@ -128,7 +128,7 @@ def request_for(case: Case, contract: Contract, signatures: dict[str, Any]) -> d
 def build_and_sign(case: Case) -> tuple[Contract, dict[str, Any]]:
     outpoint = OutPoint(secret(f"{case.name} funding"), 3)
     contract = Contract.build(case.parameters(), outpoint, foreign=case.foreign)
-    keys = [SecretKey.from_bytes(key) for key in case.keys()]
+    keys = [SecretKey.from_bytes(key) for key in case.secret_keys()]
     raw = SoloSigner(keys).sign(contract.signing_items())
     return contract, signatures_to_value(assemble(contract, raw))
 

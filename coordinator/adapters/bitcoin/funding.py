@@ -9,6 +9,7 @@ from coordinator.ports.faults import Rejected
 from coordinator_core.errors import Fault, InvalidInput, VerificationFailed
 from coordinator_core.transaction import (
     SEQUENCE_LOCK_TIME,
+    SEQUENCE_REPLACEABLE,
     OutPoint,
     Transaction,
     TxIn,
@@ -18,7 +19,7 @@ from coordinator_core.transaction import (
     predict_weight,
 )
 from coordinator_core.transaction.weight import KEY_PATH_WITNESS, P2TR_SCRIPT_BYTES
-from coordinator_core.units import FeeRate, Sats
+from coordinator_core.units import DUST_P2TR, FeeRate, Sats
 
 MIN_CHANGE = Sats(20_000)
 """Kept by every funding for its own bump."""
@@ -85,6 +86,16 @@ def read_plan(plan: FundingPlan) -> Transaction:
         raise _inconsistent("pays another fee than it says")
     check_fee(plan.fee, funded)
     return transaction
+
+
+def back_to_us(coin: Coin, script: bytes, fee_rate: FeeRate) -> Transaction:
+    """An unsigned transaction of one coin to one taproot script of ours. Raises Rejected when that would be dust."""
+    fee = fee_for_weight(fee_rate, predict_weight([input_weight(KEY_PATH_WITNESS)], [len(script)]))
+    value = Sats(coin.value - fee)
+    if value < DUST_P2TR:
+        raise Rejected("wallet", f"a fee of {fee} sat would eat the coin", fault=Fault.COORDINATOR)
+    spent = TxIn(OutPoint.parse(str(coin.outpoint)), SEQUENCE_REPLACEABLE)
+    return Transaction((spent,), (TxOut(value, script),))
 
 
 def _choose(coins: Sequence[Coin], groups: Groups, output: Output, fee_rate: FeeRate) -> list[Coin]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from embit.bip32 import HDKey
 
-from coordinator.adapters.bitcoin.funding import Groups, check_groups, plan_of, read_plan
+from coordinator.adapters.bitcoin.funding import Groups, back_to_us, check_groups, plan_of, read_plan
 from coordinator.adapters.bitcoin.reservations import Reservations
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.ports.bitcoin import Chain, Coin, FundingPlan, Network, Outpoint, Output
@@ -20,19 +20,12 @@ from coordinator_core.errors import Fault, VerificationFailed
 from coordinator_core.secp256k1 import SecretKey, lift_x, schnorr_sign, schnorr_verify
 from coordinator_core.secret import Secret
 from coordinator_core.transaction import (
-    SEQUENCE_REPLACEABLE,
-    OutPoint,
     Transaction,
-    TxIn,
     TxOut,
-    fee_for_weight,
-    input_weight,
     pay_to_taproot,
-    predict_weight,
     taproot_sighash,
     tweak_public_key,
 )
-from coordinator_core.transaction.weight import KEY_PATH_WITNESS
 from coordinator_core.units import FeeRate, Sats
 
 COIN_TYPE_MAINNET, COIN_TYPE_TEST = 0, 1
@@ -92,10 +85,7 @@ class OnchainWallet:
         transaction = read_plan(plan)
         if not await self._reservations.holds(plan):
             raise Rejected("wallet", "the plan is not reserved", fault=Fault.COORDINATOR)
-        numbers = await self._numbers()
-        if any(coin.script not in numbers for coin in plan.coins):
-            raise Rejected("wallet", "a coin does not belong to this seed", fault=Fault.COORDINATOR)
-        signed = self._sign(transaction, plan.coins, numbers)
+        signed = self._sign(transaction, plan.coins, await self._own(plan.coins))
         if signed.txid[::-1].hex() != plan.txid:
             raise VerificationFailed("funding plan", "changed its txid by signing", fault=Fault.COORDINATOR)
         return signed.serialize()
@@ -120,15 +110,12 @@ class OnchainWallet:
             output_key.wipe()
 
     async def take_back(self, plan: FundingPlan, lane: str, fee_rate: FeeRate) -> bytes:
-        """See ports.bitcoin.Wallet."""
+        """See ports.bitcoin.Wallet. Raises VerificationFailed for a plan that contradicts itself."""
+        read_plan(plan)
         coin = plan.coins[0]
+        numbers = await self._own([coin])
         script = await self.script_for(lane, f"take-back/{plan.txid}")
-        weight = predict_weight([input_weight(KEY_PATH_WITNESS)], [len(script)])
-        value = Sats(coin.value - fee_for_weight(fee_rate, weight))
-        back = Transaction(
-            inputs=(TxIn(OutPoint.parse(str(coin.outpoint)), SEQUENCE_REPLACEABLE),), outputs=(TxOut(value, script),)
-        )
-        return self._sign(back, [coin], await self._numbers()).serialize()
+        return self._sign(back_to_us(coin, script, fee_rate), [coin], numbers).serialize()
 
     async def release(self, lane: str, purpose: str) -> None:
         """See ports.bitcoin.Wallet."""
@@ -143,6 +130,13 @@ class OnchainWallet:
         reserved = await self._reservations.coins()
         again = {outpoint for group in groups for outpoint in group if reserved.get(str(outpoint)) == lane}
         return [c for c in await self._coins() if str(c.outpoint) not in reserved or c.outpoint in again]
+
+    async def _own(self, coins: Sequence[Coin]) -> dict[bytes, int]:
+        """Number by script, of these coins and all others. Raises Rejected for a coin that is not ours."""
+        numbers = await self._numbers()
+        if any(coin.script not in numbers for coin in coins):
+            raise Rejected("wallet", "a coin does not belong to this seed", fault=Fault.COORDINATOR)
+        return numbers
 
     async def _numbers(self) -> dict[bytes, int]:
         """Number by script, of every address given out."""

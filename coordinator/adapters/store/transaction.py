@@ -185,6 +185,11 @@ class SqliteTransaction(ChainRows):
             claimed.extend(DutyRow(*row) for row in rows)
         return claimed
 
+    async def end_leases(self, now: float) -> None:
+        """The file lock says that the earlier owner is gone; the next claim still raises the fence."""
+        leased = (t.duty.c.owner.is_not(None), text("status = 'open'"))
+        await self._c.execute(update(t.duty).where(*leased).values(owner=None, due_at=now))
+
     async def complete(self, row: DutyRow, status: str, due_at: float, error: str | None, now: float) -> bool:
         """Compare-and-set on the fence."""
         failures = row.failures + 1 if error is not None else 0

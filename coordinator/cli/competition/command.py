@@ -127,4 +127,4 @@ def cancel(competition_id: Any, reason: str, url: str | None, token_file: str | 
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    return Console(highlight=False, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,7 +37,9 @@ def show_budget(console: Console, budget: Mapping[str, Any]) -> None:
         "+ network fee of the day"
     )
     console.print(_rows(budget))
-    console.print(_dates(budget))
+    for line in _dates(budget):
+        console.print(line)
+    console.print()
     console.print(
         f"least entry fee for these numbers {_sat(budget['minimum_entry_fee'])}; at the fee ceiling tickets are sold "
         f"from {_sat(budget['unpaused_entry_fee'])} on; a day after the outcome a payout still reaches over "
@@ -76,12 +78,10 @@ def _rows(budget: Mapping[str, Any]) -> Table:
     return table
 
 
-def _dates(budget: Mapping[str, Any]) -> Table:
-    table = _table("dates", ("what", "when"))
+def _dates(budget: Mapping[str, Any]) -> Iterator[str]:
     for name, words in _DATES.items():
         height = f", height {budget['funding_deadline_height']:,}" if name == "funding_deadline" else ""
-        table.add_row(words, when(budget["dates"][name], budget["now"]) + height)
-    return table
+        yield f"{words:<34}{when(budget['dates'][name], budget['now'])}{height}"
 
 
 def show_list(console: Console, competitions: Sequence[Mapping[str, Any]], now: int) -> None:

@@ -94,8 +94,7 @@ async def _run(plan: DemoPlan, report: Report, directory: Path, *, once: bool, a
             click.echo(json.dumps(line))
         if not once:
             report.say(f"pages are served at {stack.url('coordinator')} until Ctrl-C")
-            while True:
-                await asyncio.sleep(3600)
+            await asyncio.Event().wait()
         return 0 if paid and balanced else 1
 
 

@@ -18,7 +18,7 @@ ATTESTATION_TRIES = 200
 
 
 async def claim_without_coordinator(story: Story) -> None:
-    """Kill the coordinator after SETTLED; every winner claims on chain; then a restarted coordinator follows the chain."""
+    """Kill the coordinator after SETTLED; every winner claims on chain; a restarted coordinator follows the chain."""
     if story.terms is None:
         raise WorldError("demo", "the terms are not known")
     story.world.stack.children["coordinator"].kill()

@@ -37,11 +37,14 @@ class World:
         """Close all connections."""
         await self._http.aclose()
 
+    def _node_login(self) -> tuple[str, str]:
+        user, _, password = Path(self.stack.children["node"].ready["rpc_cookie_file"]).read_text().partition(":")
+        return user, password
+
     async def rpc(self, method: str, *params: object) -> Any:
         """One RPC of the node. Raises WorldError."""
-        user, _, password = Path(self.stack.children["node"].ready["rpc_cookie_file"]).read_text().partition(":")
         body = {"id": 1, "method": method, "params": params}
-        answer = (await self._http.post(self.stack.url("node"), json=body, auth=(user, password))).json()
+        answer = (await self._http.post(self.stack.url("node"), json=body, auth=self._node_login())).json()
         if answer.get("error"):
             raise WorldError(method, str(answer["error"]["message"]))
         return answer["result"]

@@ -17,7 +17,7 @@ _MSAT: Final = 1_000
 
 
 class WalletByHand:
-    """See player.wallet.Wallet. `show` prints text of any number of lines; `draw` says whether it can show a QR code."""
+    """See player.wallet.Wallet. `show` prints lines of text; `draw` says whether a QR code is of use there."""
 
     def __init__(self, show: Callable[[str], None], *, draw: bool, invoice: str | None = None) -> None:
         self._show = show

@@ -1,4 +1,4 @@
-"""A player's directory: the seed, and for each competition a state without secrets, the claim kit, the ticket preimage."""
+"""A player's directory: the seed, and for each competition a state without secrets, terms, kit and ticket preimage."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Home:
         """Keys from the seed file, which is made on first use and never written again."""
         path = self.directory / SEED
         if not path.exists():
-            files.write(path, Secret.random(32).reveal().hex().encode() + b"\n")
+            files.create(path, Secret.random(32).reveal().hex().encode() + b"\n")
         if path.stat().st_mode & _OTHERS:
             raise InvalidInput(str(path), "can be read by others", f"chmod 600 {path}")
         text = files.read(path).decode("ascii", "replace").strip()
@@ -103,6 +103,10 @@ class Home:
     def save(self, state: EntryState) -> None:
         """Write a state."""
         files.write(self._path(state.competition, "json"), msgspec.json.format(msgspec.json.encode(state), indent=1))
+
+    def terms(self, competition: str) -> Path:
+        """Where the canonical terms are: receipts prove something only together with them."""
+        return self._path(competition, "terms.json")
 
     def kit(self, competition: str) -> Path:
         """Where the claim kit is."""

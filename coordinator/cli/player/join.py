@@ -60,7 +60,7 @@ def join(
         wallet = WalletOptions(lnd_url, macaroon_file, certificate_file).open()
         player = player_of(home, state, wallet)
         player.agree = _asking(yes=yes)
-        terms = asyncio.run(_join(player))
+        terms = asyncio.run(_join(player, home))
     closes = datetime.fromtimestamp(terms.schedule.entries_close, UTC)
     click.echo(f"your ticket {player.entry_id} is held")
     click.echo(
@@ -69,9 +69,10 @@ def join(
     )
 
 
-async def _join(player: Player) -> Terms:
+async def _join(player: Player, home: Home) -> Terms:
     try:
         terms = await player.read_terms()
+        files.write(home.terms(player.competition), terms.to_bytes())
         click.echo(f"{one_line(terms.title)}: terms {terms.hash.hex()}")
         check_picks(player.picks, terms.observation)
         await player.join(player.picks)

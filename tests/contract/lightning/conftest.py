@@ -109,13 +109,19 @@ def embedded_lightning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
 
 
 @pytest.fixture
-async def network(embedded_lightning: dict[str, str]) -> AsyncIterator[Network]:
+def macaroon(embedded_lightning: dict[str, str]) -> Secret:
+    """What the network baked for us: the least that the port needs."""
+    return Secret(Path(embedded_lightning["macaroon_file"]).read_bytes())
+
+
+@pytest.fixture
+async def network(embedded_lightning: dict[str, str], macaroon: Secret) -> AsyncIterator[Network]:
     """Our node with the macaroon it wrote for us; a player of this test's own."""
     run = next(_runs)
     alias = f"alice-{run}"
     async with httpx.AsyncClient(base_url=embedded_lightning["control"], trust_env=False) as control:
         made = (await control.post("/control/nodes", json={"alias": alias})).json()
-        ours = LndNode(embedded_lightning["url"], Secret(Path(embedded_lightning["macaroon_file"]).read_bytes()))
+        ours = LndNode(embedded_lightning["url"], macaroon)
         alice = LndNode(made["url"], Secret(bytes.fromhex(made["macaroon_hex"])))
         network = Network(ours, alice, alias, control, run)
         yield network

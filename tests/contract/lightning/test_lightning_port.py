@@ -10,7 +10,6 @@ from coordinator.ports.lightning import FailureKind, InvoiceState, PaymentState
 from coordinator_core.bolt11 import decode
 from coordinator_core.secret import Secret
 from coordinator_core.units import Blocks, Sats, Seconds
-
 from tests.contract.lightning.conftest import PATIENCE, Network
 
 

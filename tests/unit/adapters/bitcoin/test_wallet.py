@@ -257,6 +257,23 @@ async def test_a_coin_of_another_seed_is_not_signed(funded: tuple[OnchainWallet,
     stranger = OnchainWallet(store, coins, Secret(b"\x02" * 32), Network.REGTEST)  # type: ignore[arg-type]
     with pytest.raises(Rejected, match="seed"):
         await stranger.sign(plan)
+    with pytest.raises(Rejected, match="seed"):
+        await stranger.take_back(plan, "a", RATE)
+
+
+async def test_a_coin_of_a_plan_is_taken_back(funded: tuple[OnchainWallet, Coins]) -> None:
+    wallet, _ = funded
+    plan = await wallet.plan_funding("a", "funding/1", OUTPUT, RATE)
+    back = Transaction.parse(await wallet.take_back(plan, "a", FeeRate(2_500)))
+    assert [str(spent.previous_output) for spent in back.inputs] == [str(plan.coins[0].outpoint)]
+    (output,) = back.outputs
+    assert output.script_pubkey == await wallet.script_for("a", f"take-back/{plan.txid}")
+    assert 0 <= (plan.coins[0].value - output.value) * 1_000 - 2_500 * back.weight <= 1_000
+    verify(back.serialize(), FundingPlan(**{**msgspec.structs.asdict(plan), "coins": plan.coins[:1]}))
+    with pytest.raises(Rejected, match="eat the coin"):
+        await wallet.take_back(plan, "a", FeeRate(1_000_000))
+    with pytest.raises(VerificationFailed, match="funding plan"):
+        await wallet.take_back(FundingPlan(**{**msgspec.structs.asdict(plan), "coins": ()}), "a", RATE)
 
 
 @given(
@@ -272,7 +289,9 @@ def test_choice_of_coins(values: list[int], funded: int, rate: int) -> None:
     try:
         plan = plan_of(coins, [], output, script, FeeRate(rate))
     except Rejected as error:
-        assert "tenth" in error.reason or "missing" in error.reason
+        plan = error.reason
+    if isinstance(plan, str):
+        assert "tenth" in plan or "missing" in plan
         return
     assert plan.change_value >= MIN_CHANGE
     assert plan.fee * 10 <= funded

@@ -15,6 +15,7 @@ from coordinator_core.musig2 import (
     SoloSigner,
     aggregate_nonces,
     aggregate_signatures,
+    is_adaptor_point,
     verify,
     verify_batch,
     verify_partial,
@@ -255,6 +256,16 @@ def test_items_compare_by_value() -> None:
     assert twin != ITEMS[1]
     assert twin != tuple(twin)
     assert ITEMS[0].adaptor_point.hex() in repr(ITEMS[0])
+
+
+@pytest.mark.parametrize("point", [bytes(33), b"\x02" + b"\xff" * 32, bytes(32), bytearray(33), [], None, "02" * 33])
+def test_what_is_no_adaptor_point(point) -> None:
+    assert is_adaptor_point(ITEMS[0].adaptor_point)
+    assert not is_adaptor_point(point)
+    if point is not None:
+        with pytest.raises(InvalidInput) as refusal:
+            SigningItem(PAIR, bytes(32), point)
+        assert refusal.value.field == "adaptor point"
 
 
 def test_a_signer_without_keys_or_with_strange_items_is_refused() -> None:

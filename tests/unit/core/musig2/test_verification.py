@@ -4,8 +4,9 @@ import pytest
 
 from coordinator_core.errors import InvalidInput, InvalidSignature
 from coordinator_core.musig2 import KeySet, SigningItem, SoloSigner, verify_batch
+from coordinator_core.musig2 import batch as batch_module
 from coordinator_core.musig2.equations import reduced
-from coordinator_core.musig2.pippenger import Coefficients, digit_bits, multiply
+from coordinator_core.musig2.pippenger import FAULT_BITS, SOUND_BITS, Coefficients, digit_bits, multiply
 from coordinator_core.secp256k1 import (
     N,
     SecretKey,
@@ -161,15 +162,31 @@ def test_refusals(batch, kwargs, field) -> None:
     assert refusal.value.field == field
 
 
+@pytest.mark.parametrize("size", [SOUND_BITS, FAULT_BITS])
 @pytest.mark.parametrize("count", [1, 2, 17, 300, 1_000])
-def test_multiplication_is_the_sum_of_products(count: int) -> None:
+def test_multiplication_is_the_sum_of_products(count: int, size: int) -> None:
     points = [generator_mul(scalar_to_bytes(3 + number)) for number in range(count)]
-    coefficients = Coefficients(count)
+    coefficients = Coefficients(count, size)
     numbers = coefficients.numbers()
-    assert all(0 <= number < 1 << (128 + digit_bits(count)) for number in numbers)
+    assert all(0 <= number < 1 << (size + digit_bits(count)) for number in numbers)
+    assert count < 300 or max(numbers) >> (size - 4)
     assert len(set(numbers)) == count
     expected = point_add([point_mul(p, scalar_to_bytes(a)) for p, a in zip(points, numbers, strict=True)])
     assert serialize_native(multiply([parse_native(point) for point in points], coefficients)) == expected
+
+
+def test_strangers_signatures_are_weighted_with_more_bits_than_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def recorded(count: int, size: int) -> Coefficients:
+        sizes.append(size)
+        return Coefficients(count, size)
+
+    monkeypatch.setattr(batch_module, "Coefficients", recorded)
+    items = [SigningItem(KeySet.aggregate([key.public_key for key in KEYS]), sha256(b"%d" % i)) for i in range(80)]
+    signatures = SoloSigner(KEYS).sign(items)
+    verify_batch(items, signatures)
+    assert sizes == [64, 96]
 
 
 def test_multiplication_to_infinity() -> None:

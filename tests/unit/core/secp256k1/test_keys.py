@@ -23,6 +23,7 @@ from coordinator_core.secp256k1 import (
 )
 from coordinator_core.secp256k1.native import SecretMemory, ffi
 
+ONE = scalar_to_bytes(1)
 SEVEN = SecretKey.from_bytes(scalar_to_bytes(7))
 
 
@@ -52,6 +53,16 @@ def test_taproot_secret_opens_the_output_key(secret: SecretKey, root: bytes) -> 
     assert secret.taproot_tweaked(root).public_key == point_tweak_add(lift_x(secret.x_only), tweak)
 
 
+@pytest.mark.parametrize("negate", [False, True])
+def test_linear_combination(negate: bool) -> None:
+    terms = [(SEVEN, scalar_to_bytes(3)), (SecretKey.from_bytes(scalar_to_bytes(5)), scalar_to_bytes(-2))]
+    expected = 7 * 3 - 5 * 2
+    assert SecretKey.linear_combination(terms, negate=negate).reveal() == scalar_to_bytes(
+        -expected if negate else expected
+    )
+    assert SEVEN.reveal() == scalar_to_bytes(7)
+
+
 def test_even_y() -> None:
     assert SEVEN.with_even_y().public_key == SEVEN.negated().with_even_y().public_key == lift_x(SEVEN.x_only)
 
@@ -68,6 +79,10 @@ def test_even_y() -> None:
         (lambda: SEVEN.tweaked(b"\xff" * 32), "tweak"),
         (lambda: SEVEN.multiplied(bytes(32)), "factor"),
         (lambda: SEVEN.plus(SEVEN.negated()), "other"),
+        (lambda: SecretKey.linear_combination([]), "terms"),
+        (lambda: SecretKey.linear_combination([(SEVEN, ONE), (SEVEN, scalar_to_bytes(-1))]), "terms"),
+        (lambda: SecretKey.linear_combination([(SEVEN, bytes(32))]), "factor"),
+        (lambda: SecretKey.linear_combination([(SEVEN, bytes(31))]), "factor"),
         (lambda: SEVEN.taproot_tweaked(bytes(31)), "merkle root"),
         (lambda: ecdh_x(bytes(33), SEVEN), "point"),
     ],

@@ -1,0 +1,442 @@
+"""The Store port: what every database has to keep, run on SQLite."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from coordinator.adapters.store.sqlite import SqliteStore
+from coordinator.adapters.store.transaction import StaleRevision
+from coordinator.domain import facts as f
+from coordinator.domain.facts import Fact, HoldState
+from coordinator.ports.bitcoin import Block
+from coordinator.ports.store import BlockHeader, Hit, Store, Wake, Watch
+from coordinator_core.errors import InvalidInput
+from coordinator_core.units import Height, UnixTime
+from tests.support import lanes as b
+
+ROOT = Path(__file__).parents[2]
+NOW = UnixTime(1_000)
+STATE = b'{"state":"created"}'
+STEP = [("created", "collecting_entries", "terms published")]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = await SqliteStore.open(tmp_path / "coordinator.db")
+    async with opened.write() as tx:
+        await tx.create_lane("lane", STATE, "created", NOW)
+        await tx.create_lane("other", STATE, "created", NOW)
+    yield opened
+    await opened.close()
+
+
+def block(height: int, branch: str = "a") -> Block:
+    return Block(Height(height), f"{branch}{height}", f"{branch}{height - 1}", UnixTime(height), UnixTime(height), ())
+
+
+def header(made: Block) -> BlockHeader:
+    return BlockHeader(made.height, made.block_hash, made.time, made.median_time_past)
+
+
+async def put(store: Store, *facts: Fact) -> bool:
+    async with store.write() as tx:
+        return await tx.put_facts("lane", facts, "test", NOW)
+
+
+async def want(store: Store, *names: str, now: float = 0.0) -> None:
+    async with store.write() as tx:
+        wanted = {f"lane/{name}": (name.partition(".")[0], name, b'{"kind":"x"}') for name in names}
+        await tx.want_duties("lane", wanted, now)
+
+
+async def claim(store: Store, now: float = 0.0, owner: str = "me", **limits: int) -> list[str]:
+    async with store.write() as tx:
+        rows = await tx.claim(now, 30.0, owner, limits or {"chain": 9, "ln": 9})
+    return sorted(row.kind for row in rows)
+
+
+class TestTransaction:
+    async def test_everything_or_nothing(self, store: Store) -> None:
+        with pytest.raises(RuntimeError, match="power"):
+            async with store.write() as tx:
+                record = await tx.load("lane")
+                assert record is not None
+                await tx.save_state(record, STEP, b"{}", NOW, terminal=False)
+                await tx.put_facts("lane", [b.ticket("entry-1")], "test", NOW)
+                await tx.want_duties("lane", {"lane/chain.x": ("chain", "chain.x", b"{}")}, 0.0)
+                await tx.set_wake("lane", Wake(wall=NOW))
+                await tx.pin("duty", "slot", b"value")
+                await tx.reserve("resource", "lane", "purpose")
+                await tx.notify("lane", 0, "test", "key", "kind", NOW)
+                await tx.add_block(block(1))
+                name = await tx.put_blob(b"blob")
+                raise RuntimeError("power")
+        record = await store.lane("lane")
+        assert record is not None
+        assert (record.rev, record.state, list(record.facts)) == (0, STATE, [])
+        assert await store.transitions("lane") == []
+        assert await store.open_duties("lane") == []
+        assert await store.pinned("duty", "slot") is None
+        assert await store.tip() is None
+        assert await store.blob(name) is None
+        assert not await store.timer_due(NOW, NOW, Height(9))
+
+    async def test_writers_take_turns(self, store: Store) -> None:
+        async def add(number: int) -> None:
+            async with store.write() as tx:
+                known = await tx.pin("counter", "value", b"")
+                await asyncio.sleep(0)
+                await tx.pin("counter", str(number), known + b"x")
+
+        await asyncio.gather(*(add(n) for n in range(20)))
+        assert [await store.pinned("counter", str(n)) for n in range(20)] == [b"x"] * 20
+
+    async def test_cancelled_writer_leaves_nothing_and_frees_the_lock(self, store: Store) -> None:
+        inside = asyncio.Event()
+
+        async def stuck() -> None:
+            async with store.write() as tx:
+                await tx.put_blob(b"never")
+                inside.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(stuck())
+        await inside.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(10), store.write() as tx:
+            await tx.put_blob(b"next")
+        import hashlib
+
+        assert await store.blob(hashlib.sha256(b"never").hexdigest()) is None
+        assert await store.blob(hashlib.sha256(b"next").hexdigest()) == b"next"
+
+
+class TestLanes:
+    async def test_state_log_and_revision_go_together(self, store: Store) -> None:
+        async with store.write() as tx:
+            record = await tx.load("lane")
+            assert record is not None
+            steps = [*STEP, ("collecting_entries", "returning", "canceled")]
+            await tx.save_state(record, steps, b'{"state":"returning"}', UnixTime(2_000), terminal=False)
+        after = await store.lane("lane")
+        assert after is not None
+        assert (after.rev, after.state, after.entered_at) == (2, b'{"state":"returning"}', 2_000)
+        log = await store.transitions("lane")
+        assert [(row.from_state, row.to_state, row.reason, row.at) for row in log] == [(*s, 2_000) for s in steps]
+
+    async def test_save_compares_the_revision(self, store: Store) -> None:
+        record = await store.lane("lane")
+        assert record is not None
+        async with store.write() as tx:
+            await tx.save_state(record, STEP, b"{}", NOW, terminal=False)
+        with pytest.raises(StaleRevision):
+            async with store.write() as tx:
+                await tx.save_state(record, STEP, b"lost update", NOW, terminal=False)
+        after = await store.lane("lane")
+        assert after is not None
+        assert (after.rev, after.state) == (1, b"{}")
+        assert len(await store.transitions("lane")) == 1
+
+    async def test_unknown_lane_is_none(self, store: Store) -> None:
+        assert await store.lane("nowhere") is None
+        assert await store.lanes() == ["other", "lane"]
+
+    async def test_quarantine_parks_the_inbox_of_its_lane(self, store: Store) -> None:
+        async with store.write() as tx:
+            await tx.notify("lane", 0, "test", "a", "kind", NOW)
+            await tx.notify("other", 1, "test", "b", "kind", NOW)
+            await tx.quarantine("lane", "contradiction", NOW)
+            assert await tx.next_lane(oldest=False) == "other"
+        record = await store.lane("lane")
+        assert record is not None
+        assert record.quarantined == "contradiction"
+
+
+class TestFacts:
+    async def test_first_one_stands_unless_it_is_repeatable(self, store: Store) -> None:
+        assert await put(store, b.attested(1), b.invoice("entry-1"))
+        assert not await put(store, b.attested(1), b.invoice("entry-1"))
+        assert not await put(store, b.attested(2))
+        assert await put(store, b.invoice("entry-1", HoldState.SETTLED))
+        record = await store.lane("lane")
+        assert record is not None
+        attested, invoice = record.facts.get(f.Attested), record.facts.all(f.Invoice)
+        assert attested == b.attested(1)
+        assert [i.state for i in invoice] == [HoldState.SETTLED]
+
+    async def test_facts_of_lanes_are_apart(self, store: Store) -> None:
+        await put(store, b.attested(1))
+        other = await store.lane("other")
+        assert other is not None
+        assert list(other.facts) == []
+
+    async def test_every_kind_survives_storage(self, store: Store) -> None:
+        made: list[Fact] = [
+            *b.seats(("entry-1",)),
+            b.holds_read(0, lost=("x",)),
+            b.oracle_event(),
+            b.session(),
+            b.seal("entry-1"),
+            b.registered("entry-1", refusal="no"),
+            b.keygen(),
+            b.posted(),
+            b.pinned(),
+            b.batches(),
+            b.spare(0, "batch-1-0", 5),
+            b.ready("entry-1", ("a", "b")),
+            b.approval("entry-1", "a"),
+            b.batch_signed(0),
+            b.contract_signed(),
+            b.built("split", "t"),
+            b.payout("entry-1", f.PrizeState.UNKNOWN),
+            f.CoinsReleased(attempt=3),
+            f.NeedsOperator(topic="t", reason="r", resume="x"),
+        ]
+        await put(store, *made)
+        record = await store.lane("lane")
+        assert record is not None
+        assert {(x.kind(), x.key): x for x in record.facts} == {(x.kind(), x.key): x for x in made}
+
+
+class TestInbox:
+    async def test_key_is_unique_within_its_source(self, store: Store) -> None:
+        async with store.write() as tx:
+            first = await tx.notify("lane", 0, "api", "key", "kind", NOW)
+            assert first is not None
+            assert await tx.notify("other", 0, "api", "key", "kind", NOW) is None
+            assert await tx.notify("lane", 0, "chain", "key", "kind", NOW) is not None
+            assert await tx.answered("api", "key") is None
+            await tx.answer(first, b"yes", NOW)
+        async with store.write() as tx:
+            assert await tx.answered("api", "key") == b"yes"
+            assert await tx.answered("chain", "key") is None
+
+    async def test_most_urgent_or_longest_waiting_lane(self, store: Store) -> None:
+        async with store.write() as tx:
+            assert await tx.next_lane(oldest=False) is None
+            await tx.notify("lane", 5, "test", "a", "kind", NOW)
+            await tx.notify("other", 0, "test", "b", "kind", NOW)
+            assert await tx.next_lane(oldest=False) == "other"
+            assert await tx.next_lane(oldest=True) == "lane"
+            assert await tx.finish_inbox("other", NOW) == 1
+            assert await tx.next_lane(oldest=False) == "lane"
+
+
+class TestDuties:
+    async def test_wanted_twice_is_one_and_unwanted_is_obsolete(self, store: Store) -> None:
+        await want(store, "chain.a", "chain.b")
+        await want(store, "chain.a", "chain.b")
+        await want(store, "chain.b", "chain.c")
+        assert sorted(kind for kind, *_ in await store.open_duties("lane")) == ["chain.b", "chain.c"]
+        await want(store, "chain.a")
+        assert await claim(store) == ["chain.a"]
+
+    async def test_done_stays_done_while_it_is_not_wanted(self, store: Store) -> None:
+        await want(store, "chain.a")
+        async with store.write() as tx:
+            row = (await tx.claim(0.0, 30.0, "me", {"chain": 1}))[0]
+            assert await tx.complete(row, "done", 0.0, None, 0.0)
+        await want(store)
+        assert await store.open_duties("lane") == []
+        assert not await store.duty_due(9e9)
+
+    async def test_claim_respects_time_channel_and_limit(self, store: Store) -> None:
+        await want(store, "chain.a", "chain.b", "ln.a", now=10.0)
+        assert not await store.duty_due(9.0)
+        assert await claim(store, 9.0) == []
+        assert await store.duty_due(10.0)
+        assert len(await claim(store, 10.0, chain=1)) == 1
+        assert await claim(store, 10.0, chain=5, ln=0) == ["chain.b"] or await claim(store, 10.0, chain=5) == []
+        assert await claim(store, 10.0, ln=5) == ["ln.a"]
+
+    async def test_only_the_highest_fence_completes(self, store: Store) -> None:
+        await want(store, "chain.a")
+        async with store.write() as tx:
+            old = (await tx.claim(0.0, 30.0, "old", {"chain": 1}))[0]
+        async with store.write() as tx:
+            new = (await tx.claim(30.0, 30.0, "new", {"chain": 1}))[0]
+        assert (old.fence, new.fence, new.attempts) == (1, 2, 2)
+        async with store.write() as tx:
+            assert not await tx.complete(old, "done", 0.0, None, 31.0)
+            assert await tx.complete(new, "open", 99.0, "not yet", 31.0)
+            assert not await tx.complete(old, "done", 0.0, None, 31.0)
+        assert await store.open_duties("lane") == [("chain.a", "lane/chain.a", 2, "not yet")]
+
+    async def test_obsolete_duty_cannot_be_completed(self, store: Store) -> None:
+        await want(store, "chain.a")
+        async with store.write() as tx:
+            row = (await tx.claim(0.0, 30.0, "me", {"chain": 1}))[0]
+        await want(store)
+        async with store.write() as tx:
+            assert not await tx.complete(row, "done", 0.0, None, 1.0)
+
+    async def test_failures_count_until_a_success(self, store: Store) -> None:
+        await want(store, "chain.a")
+        for number, error in enumerate(("x", "y", None, "z")):
+            async with store.write() as tx:
+                row = (await tx.claim(number * 100.0, 30.0, "me", {"chain": 1}))[0]
+                assert row.failures == {0: 0, 1: 1, 2: 2, 3: 0}[number]
+                assert await tx.complete(row, "open", number * 100.0 + 1, error, 0.0)
+
+    async def test_pin_and_blob_are_written_once(self, store: Store) -> None:
+        async with store.write() as tx:
+            assert await tx.pin("duty", "slot", b"first") == b"first"
+            assert await tx.pin("duty", "slot", b"second") == b"first"
+            assert await tx.pin("duty", "other", b"second") == b"second"
+            name = await tx.put_blob(b"data")
+            assert await tx.put_blob(b"data") == name
+        assert await store.pinned("duty", "slot") == b"first"
+        assert await store.blob(name) == b"data"
+        assert await store.blob("0" * 64) is None
+
+    async def test_resource_belongs_to_the_first_lane_and_purpose(self, store: Store) -> None:
+        async with store.write() as tx:
+            assert await tx.reserve("hash:1", "lane", "ticket")
+            assert await tx.reserve("hash:1", "lane", "ticket")
+            assert not await tx.reserve("hash:1", "lane", "payout")
+            assert not await tx.reserve("hash:1", "other", "ticket")
+            assert await tx.reserve("hash:2", "other", "ticket")
+
+
+class TestTimers:
+    async def test_due_ones_fire_once_and_wake_replaces(self, store: Store) -> None:
+        async with store.write() as tx:
+            await tx.set_wake("lane", Wake(wall=UnixTime(10), height=Height(5)))
+            await tx.set_wake("other", Wake(domain=UnixTime(10)))
+        assert not await store.timer_due(UnixTime(9), UnixTime(9), Height(4))
+        assert await store.timer_due(UnixTime(9), UnixTime(9), Height(5))
+        async with store.write() as tx:
+            assert await tx.fire_timers(UnixTime(10), UnixTime(10), Height(4)) == ["lane", "other"]
+            assert await tx.fire_timers(UnixTime(10), UnixTime(10), Height(4)) == []
+            assert await tx.fire_timers(UnixTime(10), UnixTime(10), Height(5)) == ["lane"]
+            await tx.set_wake("lane", Wake(wall=UnixTime(20)))
+            await tx.set_wake("lane", Wake())
+            assert await tx.fire_timers(UnixTime(99), UnixTime(99), Height(99)) == []
+
+
+class TestChain:
+    async def test_cursor_and_hits_move_together_and_back(self, store: Store) -> None:
+        first, second = block(1), block(2)
+        watch = Watch("o", "coin:0")
+        async with store.write() as tx:
+            await tx.set_watches("lane", [watch, Watch("t", "tx")])
+            for made in (first, second):
+                await tx.add_block(made)
+            assert await tx.add_hits(header(second), [Hit("lane", watch, "tx")])
+            assert await tx.add_hits(header(second), [Hit("lane", watch, "tx")])
+            assert await tx.add_hits(header(first), [])
+        assert await store.tip() == header(second)
+        assert await store.tip(first=True) == header(first)
+        record = await store.lane("lane")
+        assert record is not None
+        assert record.confirmed == {"tx": 2}
+        assert (record.spent["coin:0"].txid, record.spent["coin:0"].height) == ("tx", 2)
+        async with store.write() as tx:
+            assert await tx.drop_tip() == ["lane"]
+            assert await tx.drop_tip() == []
+            assert await tx.drop_tip() == []
+        record = await store.lane("lane")
+        assert record is not None
+        assert (record.confirmed, record.spent, await store.tip()) == ({}, {}, None)
+
+    async def test_hits_in_a_block_that_is_not_stored_are_refused(self, store: Store) -> None:
+        async with store.write() as tx:
+            await tx.add_block(block(1))
+            assert not await tx.add_hits(header(block(1, "b")), [Hit("lane", Watch("t", "tx"), "tx")])
+        record = await store.lane("lane")
+        assert record is not None
+        assert record.confirmed == {}
+
+    async def test_watches_are_kept_and_searched_once(self, store: Store) -> None:
+        watch = Watch("t", "tx")
+        async with store.write() as tx:
+            await tx.set_watches("lane", [watch])
+            await tx.set_watches("other", [watch])
+            assert set(await tx.unfilled_watches()) == {("lane", watch), ("other", watch)}
+            await tx.mark_backfilled("lane", watch)
+            await tx.set_watches("lane", [watch])
+            assert await tx.unfilled_watches() == [("other", watch)]
+        assert await store.watched() == {watch: frozenset({"lane", "other"})}
+
+
+class TestDurability:
+    async def test_second_process_is_refused(self, store: Store, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput, match="in use by another process"):
+            await SqliteStore.open(tmp_path / "coordinator.db")
+
+    async def test_profile_of_the_database(self, store: SqliteStore) -> None:
+        async with store.write_connection() as connection:
+            answers = [
+                (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar()
+                for name in ("journal_mode", "synchronous", "foreign_keys")
+            ]
+        assert answers == ["wal", 2, 1]
+        async with store.read_connection() as connection:
+            assert (await connection.exec_driver_sql("PRAGMA query_only")).scalar() == 1
+
+    async def test_reopened_database_has_everything(self, tmp_path: Path) -> None:
+        path = tmp_path / "again.db"
+        first = await SqliteStore.open(path)
+        async with first.write() as tx:
+            await tx.create_lane("lane", STATE, "created", NOW)
+            await tx.pin("duty", "slot", b"value")
+        await first.close()
+        second = await SqliteStore.open(path)
+        assert await second.lanes() == ["lane"]
+        assert await second.pinned("duty", "slot") == b"value"
+        await second.close()
+
+    def test_killed_process_loses_no_commit_and_leaves_no_half(self, tmp_path: Path) -> None:
+        """Every number was printed after its commit; the process dies (-9) inside the transaction after."""
+        path = tmp_path / "killed.db"
+        child = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, cwd=ROOT, text=True)
+        assert child.stdout is not None
+        acknowledged = [line.strip() for line in iter(child.stdout.readline, "half\n")]
+        os.kill(child.pid, signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+        child.stdout.close()
+        assert acknowledged == [str(n) for n in range(20)]
+        connection = sqlite3.connect(path)
+        try:
+            pins = connection.execute("SELECT slot, value FROM pin ORDER BY CAST(slot AS INTEGER)").fetchall()
+            duties = connection.execute("SELECT count(*) FROM duty").fetchone()
+            checked = connection.execute("PRAGMA integrity_check").fetchone()
+        finally:
+            connection.close()
+        assert pins == [(str(n), b"value") for n in range(20)]
+        assert (duties, checked) == ((20,), ("ok",))
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from coordinator.adapters.store.sqlite import SqliteStore
+from coordinator_core.units import UnixTime
+
+async def main():
+    store = await SqliteStore.open(Path(sys.argv[1]))
+    async with store.write() as tx:
+        await tx.create_lane("lane", b"{}", "created", UnixTime(1))
+    wanted = {}
+    for n in range(21):
+        wanted[f"lane/x/{n}"] = ("chain", "x", b"{}")
+        async with store.write() as tx:
+            await tx.pin("duty", str(n), b"value")
+            await tx.want_duties("lane", wanted, 0.0)
+            if n == 20:
+                print("half", flush=True)
+                await asyncio.Event().wait()
+        print(n, flush=True)
+
+asyncio.run(main())
+"""

@@ -1,0 +1,105 @@
+"""An engine's parts on the real store: a migrated database file is copied for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from coordinator.adapters.store.sqlite import SqliteStore
+from coordinator.domain.competitions.states import Competition
+from coordinator.domain.facts import Fact, Published
+from coordinator.engine import codec
+from coordinator.engine.applier import Applier
+from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.wakeups import Wakeups
+from coordinator_core.competition.terms import Terms
+from coordinator_core.units import Blocks
+from tests.support import lanes as b
+from tests.support.ports import Clock, DataChain
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("schema") / "migrated.db"
+
+    async def make() -> None:
+        await (await SqliteStore.open(path)).close()
+
+    asyncio.run(make())
+    return path
+
+
+@pytest.fixture
+async def store(migrated: Path, tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    path = tmp_path / "coordinator.db"
+    shutil.copy(migrated, path)
+    opened = await SqliteStore.open(path)
+    yield opened
+    await opened.close()
+
+
+@dataclass
+class House:
+    """Store, clocks, chain and wake-ups of one engine, and shorthands to put lanes into it."""
+
+    store: SqliteStore
+    chain: DataChain
+    clock: Clock
+    clockwork: Clockwork
+    wakeups: Wakeups = field(default_factory=Wakeups)
+
+    @property
+    def applier(self) -> Applier:
+        return Applier(self.store, self.clockwork, self.wakeups)
+
+    async def lane(
+        self, state: Competition, *facts: Fact, name: str = b.LANE, terms: Terms | None = None, wake: bool = False
+    ) -> str:
+        """A lane in this state, with published terms."""
+        terms = terms or b.terms_with()
+        published = Published(terms=terms.to_bytes().decode(), terms_hash=terms.hash.hex())
+        async with self.store.write() as tx:
+            await tx.create_lane(name, codec.encode_state(state), codec.tag(state), self.clock.now())
+            await tx.put_facts(name, [published, *facts], "test", self.clock.now())
+            if wake:
+                await tx.notify(name, 4, "test", f"made/{name}", "made", self.clock.now())
+        return name
+
+    async def put(self, lane: str, *facts: Fact) -> None:
+        async with self.store.write() as tx:
+            await tx.put_facts(lane, facts, "test", self.clock.now())
+
+    async def apply(self, lane: str, key: str = "") -> Competition:
+        """Wake a lane and apply until nothing is left to do."""
+        async with self.store.write() as tx:
+            await tx.notify(lane, 4, "test", key or f"{lane}/{self.clock.now()}/{id(object())}", "test", 0)  # type: ignore[arg-type]
+        applier = self.applier
+        while await applier.step():
+            pass
+        return await self.state(lane)
+
+    async def state(self, lane: str) -> Competition:
+        record = await self.store.lane(lane)
+        assert record is not None
+        return codec.decode_state(record.state)
+
+    async def duties(self, lane: str) -> set[str]:
+        return {name.removeprefix(f"{lane}/") for _, name, _, _ in await self.store.open_duties(lane)}
+
+    async def rows(self, query: str) -> list[tuple[object, ...]]:
+        async with self.store.read_connection() as connection:
+            return [tuple(row) for row in await connection.exec_driver_sql(query)]
+
+
+@pytest.fixture
+async def house(store: SqliteStore) -> House:
+    chain, clock = DataChain(), Clock()
+    house = House(store, chain, clock, Clockwork(clock, store, chain_time=True, cancel_delta=Blocks(18)))
+    async with store.write() as tx:
+        await tx.add_block(chain.blocks[0])
+    return house

@@ -1,0 +1,293 @@
+"""The chain loop: cursor and hits in one transaction, backfill, reorgs, timers by height, domain and wall."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from coordinator.domain.competitions import states as s
+from coordinator.engine.chain import ChainLoop, find_hits
+from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.timers import TimerLoop
+from coordinator.ports.store import Wake, Watch
+from coordinator_core.errors import Misuse
+from coordinator_core.units import Height, UnixTime
+from tests.support import lanes as b
+from tests.support.ports import BLOCK_SECONDS, GENESIS_TIME, Clock, DataChain, transaction
+
+COIN = f"{'c' * 64}:0"
+FUNDING = transaction(b.FUNDING, COIN)
+RIVAL = transaction(b.STRANGER, COIN)
+
+
+@pytest.fixture
+def loop(house) -> ChainLoop:
+    return ChainLoop(house.store, house.chain, house.clockwork, house.wakeups, poll_seconds=0.0)
+
+
+async def follow(loop: ChainLoop) -> int:
+    """Steps until the tip is reached."""
+    steps = 0
+    while await loop.step():
+        steps += 1
+        assert steps < 100
+    return steps
+
+
+async def inbox(house) -> list[tuple[object, ...]]:
+    return await house.rows("SELECT lane, kind FROM inbox WHERE status = 0 ORDER BY seq")
+
+
+async def drain(house) -> None:
+    while await house.applier.step():
+        pass
+
+
+@pytest.fixture
+async def waiting(house) -> str:
+    """A lane that waits for its funding, its watches searched."""
+    lane = await house.lane(b.funding_broadcasted(), *b.seats(), b.pinned(), b.built("funding", b.FUNDING))
+    await house.apply(lane)
+    return lane
+
+
+async def test_start_takes_the_nodes_tip_once(tmp_path, store) -> None:
+    chain = DataChain()
+    chain.mine()
+    clock = Clockwork(Clock(), store, chain_time=True)
+    with pytest.raises(Misuse, match="no block"):
+        await clock.tip()
+    from coordinator.engine.wakeups import Wakeups
+
+    loop = ChainLoop(store, chain, clock, Wakeups(), poll_seconds=0.0)
+    await loop.start()
+    assert (await clock.tip()).height == 101
+    chain.mine()
+    await loop.start()
+    assert (await store.tip()).height == 101
+
+
+async def test_cursor_moves_block_by_block_and_stops_at_the_tip(house, loop: ChainLoop) -> None:
+    for _ in range(3):
+        house.chain.mine()
+    assert await follow(loop) == 3
+    tip = await house.clockwork.tip()
+    assert (tip.height, tip.block_hash) == (103, house.chain.blocks[-1].block_hash)
+    assert await house.clockwork.domain() == GENESIS_TIME + 103 * BLOCK_SECONDS
+    assert not await loop.step()
+
+
+async def test_hit_wakes_its_lane_and_is_read_with_it(house, loop: ChainLoop, waiting: str) -> None:
+    await follow(loop)
+    house.chain.mine(transaction("9" * 64), FUNDING)
+    await follow(loop)
+    record = await house.store.lane(waiting)
+    assert record.confirmed == {b.FUNDING: 101}
+    assert record.spent[COIN].txid == b.FUNDING
+    await drain(house)
+    assert await house.state(waiting) == b.funding_confirmed(101)
+
+
+async def test_restarted_loop_goes_on_where_the_cursor_is(house, loop: ChainLoop, waiting: str) -> None:
+    house.chain.mine(FUNDING)
+    await follow(loop)
+    await drain(house)
+    house.chain.mine()
+    fresh = Clockwork(house.clock, house.store, chain_time=True)
+    again = ChainLoop(house.store, house.chain, fresh, house.wakeups, poll_seconds=0.0)
+    await again.start()
+    assert await follow(again) == 1
+    assert (await fresh.tip()).height == 102
+
+
+async def test_watch_that_is_set_late_finds_the_past(house, loop: ChainLoop) -> None:
+    house.chain.mine(FUNDING)
+    house.chain.mine()
+    await follow(loop)
+    lane = await house.lane(b.funding_broadcasted(), *b.seats(), b.pinned())
+    await house.apply(lane)
+    await loop.step()
+    await drain(house)
+    assert await house.state(lane) == b.funding_confirmed(101)
+    assert await house.rows("SELECT count(*) FROM watch WHERE backfilled = 0") == [(0,)]
+
+
+async def test_late_watch_of_what_is_beyond_the_cursor_is_left_to_its_block(house, loop: ChainLoop, waiting) -> None:
+    house.chain.mine()
+    house.chain.mine(FUNDING)
+    await loop.step()
+    assert (await house.store.lane(waiting)).confirmed == {}
+    await follow(loop)
+    assert (await house.store.lane(waiting)).confirmed == {b.FUNDING: 102}
+
+
+async def test_late_watch_during_a_reorg_waits_for_the_roll_back(house, loop: ChainLoop, waiting: str) -> None:
+    """The node is on another branch at the cursor's height: nothing of it is stored before the cursor is there."""
+    house.chain.mine(branch="old")
+    await loop.step()
+    other = await house.lane(b.funding_broadcasted(), *b.seats(), b.pinned(), name="late")
+    await house.apply(other)
+    house.chain.drop()
+    house.chain.mine(FUNDING, branch="new")
+    await follow(loop)
+    for lane in (waiting, other):
+        assert (await house.store.lane(lane)).confirmed == {b.FUNDING: 101}
+
+
+async def test_reorg_takes_the_hits_back_and_wakes_the_lane(house, loop: ChainLoop, waiting: str) -> None:
+    await follow(loop)
+    house.chain.mine(FUNDING)
+    await follow(loop)
+    await drain(house)
+    assert isinstance(await house.state(waiting), s.FundingConfirmed)
+    house.chain.drop()
+    house.chain.mine(branch="new")
+    await follow(loop)
+    await drain(house)
+    assert await house.state(waiting) == b.funding_broadcasted()
+    assert (await house.store.lane(waiting)).confirmed == {}
+    assert "chain.broadcast/funding/1" in await house.duties(waiting)
+
+
+async def test_same_block_can_come_back_after_a_reorg(house, loop: ChainLoop, waiting: str) -> None:
+    """The second time a block is connected, and disconnected, its lanes hear of it as they did the first time."""
+    await follow(loop)
+    block = house.chain.mine(FUNDING)
+    await follow(loop)
+    await drain(house)
+    for _ in range(2):
+        house.chain.drop()
+        house.chain.mine(branch="new")
+        await follow(loop)
+        await drain(house)
+        assert isinstance(await house.state(waiting), s.FundingBroadcasted)
+        house.chain.drop()
+        house.chain.blocks.append(block)
+        await follow(loop)
+        await drain(house)
+        assert isinstance(await house.state(waiting), s.FundingConfirmed)
+
+
+async def test_shorter_chain_is_followed_down(house, loop: ChainLoop, waiting: str) -> None:
+    for _ in range(3):
+        house.chain.mine()
+    await follow(loop)
+    house.chain.drop(2)
+    await follow(loop)
+    assert (await house.clockwork.tip()).height == 101
+
+
+async def test_conflict_that_wins_a_reorg_ends_the_competition(house, loop: ChainLoop, waiting: str) -> None:
+    await follow(loop)
+    house.chain.mine(FUNDING)
+    await follow(loop)
+    await drain(house)
+    house.chain.drop()
+    house.chain.mine(RIVAL, branch="new")
+    await follow(loop)
+    await drain(house)
+    assert isinstance(await house.state(waiting), s.Returning)
+
+
+async def test_reorg_below_the_first_stored_block_misses_nothing(house, loop: ChainLoop, waiting: str) -> None:
+    chain = house.chain
+    deep = DataChain(base=98)
+    deep.mine(branch="new")
+    deep.mine(FUNDING, branch="new")
+    deep.mine(branch="new")
+    await follow(loop)
+    chain.base, chain.blocks = deep.base, deep.blocks
+    await follow(loop)
+    assert (await house.clockwork.tip()).height == 101
+    assert (await house.store.lane(waiting)).confirmed == {b.FUNDING: 100}
+
+
+async def test_node_that_is_shorter_than_the_first_stored_block_is_waited_for(house, loop: ChainLoop) -> None:
+    blocks = house.chain.blocks
+    house.chain.base, house.chain.blocks = 90, [DataChain(base=90).blocks[0]]
+    assert not await loop.step()
+    assert (await house.clockwork.tip()).height == 100
+    house.chain.base, house.chain.blocks = 100, blocks
+    assert not await loop.step()
+
+
+async def test_unreachable_node_is_waited_for(house, loop: ChainLoop) -> None:
+    house.chain.mine()
+    house.chain.away = True
+    task = asyncio.create_task(loop.run())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    house.chain.away = False
+    async with asyncio.timeout(10):
+        await house.wakeups.apply.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (await house.clockwork.tip()).height == 101
+
+
+class TestTimers:
+    async def set(self, house, name: str, **due: int) -> None:
+        await house.lane(b.event_created(), name=name)
+        wake = Wake(**{key: UnixTime(value) if key != "height" else Height(value) for key, value in due.items()})
+        async with house.store.write() as tx:
+            await tx.set_wake(name, wake)
+
+    async def test_block_fires_what_waits_for_its_height_or_its_time(self, house, loop: ChainLoop) -> None:
+        time = GENESIS_TIME + 101 * BLOCK_SECONDS
+        await self.set(house, "height", height=101)
+        await self.set(house, "domain", domain=time)
+        await self.set(house, "wall", wall=house.clock.seconds)
+        await self.set(house, "later", height=102, domain=time + 1, wall=house.clock.seconds + 1)
+        house.chain.mine()
+        await follow(loop)
+        assert await inbox(house) == [("domain", "block"), ("height", "block"), ("wall", "block")]
+        assert {row[0] for row in await house.rows("SELECT lane FROM timer")} == {"later"}
+
+    async def test_reorg_wakes_whoever_waits_for_the_next_block_and_no_date(self, house, loop: ChainLoop) -> None:
+        house.chain.mine()
+        await follow(loop)
+        house.clock.seconds = GENESIS_TIME + 10**8
+        await self.set(house, "height", height=102)
+        await self.set(house, "domain", domain=GENESIS_TIME + 102 * BLOCK_SECONDS)
+        house.chain.drop()
+        await loop.step()
+        assert await inbox(house) == [("height", "reorg")]
+
+    async def test_timer_loop_fires_by_wall_and_domain_once(self, house) -> None:
+        await self.set(house, "wall", wall=house.clock.seconds + 10)
+        await self.set(house, "domain", domain=GENESIS_TIME + 100 * BLOCK_SECONDS)
+        await self.set(house, "height", height=101)
+        timers = TimerLoop(house.store, house.clockwork, house.wakeups)
+        await timers.step()
+        assert await inbox(house) == [("domain", "timer")]
+        house.clock.seconds += 10
+        await timers.step()
+        await timers.step()
+        assert await inbox(house) == [("domain", "timer"), ("wall", "timer")]
+
+    async def test_timer_fires_again_in_the_same_second_after_a_restart(self, house) -> None:
+        for _ in range(2):
+            async with house.store.write() as tx:
+                if await tx.load("lane") is None:
+                    await tx.create_lane("lane", b'{"state":"created"}', "created", UnixTime(0))
+                await tx.set_wake("lane", Wake(wall=UnixTime(house.clock.seconds)))
+            await TimerLoop(house.store, house.clockwork, house.wakeups).step()
+        assert await inbox(house) == [("lane", "timer")] * 2
+
+    async def test_wall_clock_is_the_domain_clock_outside_development(self, house) -> None:
+        real = Clockwork(house.clock, house.store, chain_time=False)
+        assert await real.domain() == house.clock.seconds
+        assert await house.clockwork.domain() == GENESIS_TIME + 100 * BLOCK_SECONDS
+
+
+def test_hits_of_a_block_are_found_by_its_transactions() -> None:
+    chain = DataChain()
+    block = chain.mine(FUNDING, transaction("8" * 64))
+    watched = {
+        Watch("t", b.FUNDING): frozenset({"a", "b"}),
+        Watch("o", COIN): frozenset({"a"}),
+        Watch("t", "7" * 64): frozenset({"a"}),
+    }
+    hits = {(hit.lane, hit.watch.keytype, hit.txid) for hit in find_hits(block, watched)}
+    assert hits == {("a", "t", b.FUNDING), ("b", "t", b.FUNDING), ("a", "o", b.FUNDING)}

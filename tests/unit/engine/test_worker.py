@@ -1,0 +1,289 @@
+"""The duty loop: lease and fence, outcomes with their facts, back-off, defects that stop nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from coordinator.domain import facts as f
+from coordinator.domain.competitions import states as s
+from coordinator.domain.duties import WatchInvoice
+from coordinator.engine import worker as worker_module
+from coordinator.engine.duty import Again, Done, Outcome, Task
+from coordinator.engine.worker import Worker
+from coordinator.ports.faults import Rejected, Unreachable
+from coordinator_core.errors import Fault, VerificationFailed
+from tests.support import lanes as b
+
+KIND = "oracle.create_event"
+DUTY = f"{b.LANE}/{KIND}/1"
+Execute = Callable[[Task[Any]], Awaitable[Outcome]]
+
+
+@asynccontextmanager
+async def working(house, executors: dict[str, Execute]) -> AsyncIterator[Worker]:
+    worker = Worker(house.store, house.clockwork, house.wakeups, executors)
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def committed(house) -> None:
+    async with asyncio.timeout(10):
+        await house.wakeups.apply.wait()
+    house.wakeups.apply.clear()
+
+
+async def duty(house, name: str = DUTY) -> dict[str, Any]:
+    columns = ("status", "attempts", "failures", "fence", "due_at", "last_error", "owner")
+    rows = await house.rows(f"SELECT {', '.join(columns)} FROM duty WHERE id = '{name}'")
+    return dict(zip(columns, rows[0], strict=True))
+
+
+@pytest.fixture
+async def lane(house) -> str:
+    name = await house.lane(b.event_created(), *b.seats())
+    await house.apply(name)
+    async with house.store.write_connection() as connection:
+        await connection.exec_driver_sql("UPDATE duty SET due_at = 0 WHERE kind = ?", (KIND,))
+        await connection.exec_driver_sql("UPDATE duty SET due_at = 9e12 WHERE kind != ?", (KIND,))
+    return name
+
+
+async def test_done_writes_its_fact_wakes_the_lane_and_ends(house, lane: str) -> None:
+    async def execute(task: Task[Any]) -> Outcome:
+        assert (task.id, task.attempts, type(task.state)) == (DUTY, 1, s.EventCreated)
+        assert task.duty.entries == 3
+        return Done([b.oracle_event()])
+
+    async with working(house, {KIND: execute}):
+        await committed(house)
+    assert (await duty(house))["status"] == "done"
+    assert await house.rows("SELECT prio, source, kind FROM inbox WHERE status = 0") == [(0, "duty", KIND)]
+    while await house.applier.step():
+        pass
+    assert isinstance(await house.state(lane), s.AwaitingKeygen)
+
+
+async def test_again_is_due_later_without_a_failure_and_keeps_its_facts(house, lane: str) -> None:
+    async def execute(task: Task[Any]) -> Outcome:
+        return Again(1_000.0, [f.NeedsOperator(topic="t", reason="r", resume="n")])
+
+    async with working(house, {KIND: execute}):
+        await committed(house)
+    row = await duty(house)
+    assert (row["status"], row["failures"], row["last_error"], row["owner"]) == ("open", 0, None, None)
+    assert row["due_at"] > 1_000
+    assert (await house.store.lane(lane)).facts.get(f.NeedsOperator, "t") is not None
+
+
+async def test_unchanged_observation_wakes_nobody(house, lane: str) -> None:
+    async def execute(task: Task[Any]) -> Outcome:
+        return Again(1_000.0, b.seats())
+
+    before = await house.rows("SELECT count(*) FROM inbox")
+    async with working(house, {KIND: execute}):
+        await committed(house)
+    assert await house.rows("SELECT count(*) FROM inbox") == before
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Unreachable("oracle", "no answer", fault=Fault.ORACLE), "no answer"),
+        (Rejected("oracle", "refused", fault=Fault.ORACLE), "refused"),
+        (VerificationFailed("oracle key", "is another", fault=Fault.ORACLE), "is another"),
+        (ZeroDivisionError("a defect"), "ZeroDivisionError: a defect"),
+        (TimeoutError(), "longer than its lease"),
+    ],
+)
+async def test_failure_is_counted_and_tried_again_later(house, lane: str, error: Exception, words: str) -> None:
+    async def execute(task: Task[Any]) -> Outcome:
+        raise error
+
+    async with working(house, {KIND: execute}):
+        await committed(house)
+    row = await duty(house)
+    assert (row["status"], row["failures"]) == ("open", 1)
+    assert words in row["last_error"]
+    attempts = await house.rows("SELECT outcome, error FROM duty_attempt")
+    assert len(attempts) == 1
+    assert attempts[0][0] == "open"
+
+
+async def test_back_off_doubles_to_its_limit_and_the_service_may_ask_for_more(house, lane: str, monkeypatch) -> None:
+    monkeypatch.setattr(worker_module.random, "uniform", lambda a, z: 1.0)
+    assert [worker_module._backoff(n) for n in (0, 1, 2, 5, 6, 50)] == [0.5, 1.0, 2.0, 16.0, 30.0, 30.0]
+    monkeypatch.setattr(worker_module.time, "time", lambda: 1_000.0)
+
+    async def execute(task: Task[Any]) -> Outcome:
+        raise Unreachable("oracle", "slow down", fault=Fault.ORACLE, retry_after=77.0)
+
+    async with working(house, {KIND: execute}):
+        await committed(house)
+    assert (await duty(house))["due_at"] == 1_077.0
+
+
+async def test_success_resets_the_failures(house, lane: str) -> None:
+    async with house.store.write_connection() as connection:
+        await connection.exec_driver_sql("UPDATE duty SET failures = 9")
+
+    async def execute(task: Task[Any]) -> Outcome:
+        return Again(1_000.0)
+
+    async with working(house, {KIND: execute}):
+        await committed(house)
+    assert (await duty(house))["failures"] == 0
+
+
+async def test_defect_of_one_duty_stops_no_other_one(house, lane: str) -> None:
+    """One executor raises, one row cannot be decoded, one outcome cannot be written: the fourth duty still ends."""
+    for name in ("raises", "undecodable", "unwritable"):
+        await house.lane(b.event_created(), name=name)
+        await house.apply(name)
+    async with house.store.write_connection() as connection:
+        await connection.exec_driver_sql("UPDATE duty SET due_at = 0 WHERE kind = ?", (KIND,))
+        await connection.exec_driver_sql("UPDATE duty SET due_at = 1 WHERE lane = ?", (lane,))
+        await connection.exec_driver_sql("UPDATE duty SET args = '{}' WHERE lane = 'undecodable'")
+    done = asyncio.Event()
+    started: list[str] = []
+
+    async def execute(task: Task[Any]) -> Outcome:
+        started.append(task.lane.id)
+        if task.lane.id == "raises":
+            raise AssertionError("a defect")
+        if task.lane.id == "unwritable":
+            return Done([object()])  # type: ignore[list-item]
+        done.set()
+        return Done([b.oracle_event()])
+
+    async with working(house, {KIND: execute}), asyncio.timeout(10):
+        await done.wait()
+        names = (DUTY, f"raises/{KIND}/1", f"undecodable/{KIND}/1")
+        while not all([(await duty(house, name))["owner"] is None for name in names]):
+            await committed(house)
+    assert (await duty(house))["status"] == "done"
+    assert set(started) == {"raises", "unwritable", lane}
+    assert (await duty(house, f"raises/{KIND}/1"))["failures"] == 1
+    assert (await duty(house, f"undecodable/{KIND}/1"))["failures"] == 1
+    left = await duty(house, f"unwritable/{KIND}/1")
+    assert (left["status"], left["fence"]) == ("open", 1)
+    assert await house.rows("SELECT * FROM fact WHERE lane = 'unwritable' AND kind != 'published'") == []
+
+
+async def test_completion_with_an_old_fence_changes_nothing(house, lane: str) -> None:
+    claimed, taken_over = asyncio.Event(), asyncio.Event()
+
+    async def execute(task: Task[Any]) -> Outcome:
+        claimed.set()
+        await taken_over.wait()
+        return Done([b.oracle_event()])
+
+    async with working(house, {KIND: execute}), asyncio.timeout(10):
+        await claimed.wait()
+        async with house.store.write() as tx:
+            rows = await tx.claim(9e11, 30.0, "another owner", {"oracle": 4})
+        assert [(row.id, row.fence, row.attempts) for row in rows] == [(DUTY, 2, 2)]
+        taken_over.set()
+        await house.wakeups.duties.wait()
+    row = await duty(house)
+    assert (row["status"], row["owner"], row["fence"]) == ("open", "another owner", 2)
+    assert (await house.store.lane(lane)).facts.get(f.OracleEvent, 1) is None
+
+
+async def test_result_of_a_duty_that_became_obsolete_is_dropped(house, lane: str) -> None:
+    claimed, go = asyncio.Event(), asyncio.Event()
+
+    async def execute(task: Task[Any]) -> Outcome:
+        claimed.set()
+        await go.wait()
+        return Done([b.oracle_event()])
+
+    async with working(house, {KIND: execute}), asyncio.timeout(10):
+        await claimed.wait()
+        async with house.store.write() as tx:
+            await tx.want_duties(lane, {}, 0.0)
+        house.wakeups.duties.clear()
+        go.set()
+        await house.wakeups.duties.wait()
+    assert (await duty(house))["status"] == "obsolete"
+    assert (await house.store.lane(lane)).facts.get(f.OracleEvent, 1) is None
+
+
+async def test_lease_keeps_others_away_and_ends(house, lane: str) -> None:
+    async with house.store.write() as tx:
+        first = await tx.claim(1_000.0, 30.0, "one", {"oracle": 4})
+    async with house.store.write() as tx:
+        assert await tx.claim(1_029.0, 30.0, "two", {"oracle": 4}) == []
+    async with house.store.write() as tx:
+        second = await tx.claim(1_030.0, 30.0, "two", {"oracle": 4})
+    assert [row.id for row in first] == [row.id for row in second] == [DUTY]
+
+
+async def test_channel_has_a_limit_and_a_full_one_holds_up_no_other(house, lane: str, monkeypatch) -> None:
+    monkeypatch.setattr(worker_module, "LIMITS", {"oracle": 1, WatchInvoice.channel.value: 1})
+    async with house.store.write_connection() as connection:
+        await connection.exec_driver_sql("UPDATE duty SET due_at = 0")
+    running: list[str] = []
+    most: dict[str, int] = {}
+    other = asyncio.Event()
+    free = asyncio.Event()
+
+    async def block(task: Task[Any]) -> Outcome:
+        running.append("oracle")
+        most["oracle"] = max(most.get("oracle", 0), running.count("oracle"))
+        await free.wait()
+        return Done()
+
+    async def watch(task: Task[Any]) -> Outcome:
+        running.append("watch")
+        most["watch"] = max(most.get("watch", 0), running.count("watch"))
+        running.remove("watch")
+        other.set()
+        return Again(1_000.0)
+
+    async with working(house, {KIND: block, "ln.watch_invoice": watch}), asyncio.timeout(10):
+        await other.wait()
+        await committed(house)
+    assert most == {"oracle": 1, "watch": 1}
+
+
+async def test_duty_that_is_done_without_its_fact_is_taken_up_again_but_does_not_spin(house, lane: str) -> None:
+    async with house.store.write() as tx:
+        row = (await tx.claim(1_000.0, 30.0, "one", {"oracle": 4}))[0]
+        assert await tx.complete(row, "done", 1_000.0, None, 1_000.0)
+    async with house.store.write() as tx:
+        await tx.want_duties(lane, {DUTY: ("oracle", KIND, row.args)}, 1_000.0)
+        assert await tx.claim(1_000.0, 30.0, "one", {"oracle": 4}) == []
+        assert len(await tx.claim(1_001.0, 30.0, "one", {"oracle": 4})) == 1
+
+
+async def test_what_an_ended_process_had_claimed_is_taken_up_at_once(house, lane: str) -> None:
+    async def execute(_: Task[Any]) -> Outcome:
+        return Done([b.oracle_event()])
+
+    limits = {"oracle": 1}
+    async with house.store.write() as tx:
+        [left_behind] = await tx.claim(time.time(), 10_000.0, "a process that was killed", limits)
+    async with working(house, {KIND: execute}):
+        await committed(house)
+    assert left_behind.id == DUTY
+    row = await duty(house)
+    # The earlier owner's outcome would come with a fence that is stale now.
+    assert (row["status"], row["fence"]) == ("done", left_behind.fence + 1)
+
+
+async def test_back_off_outlives_the_process(house, lane: str) -> None:
+    async with house.store.write_connection() as connection:
+        await connection.exec_driver_sql("UPDATE duty SET due_at = 9e12, failures = 3 WHERE kind = ?", (KIND,))
+    async with house.store.write() as tx:
+        await tx.end_leases(1.0)
+    assert (await duty(house))["due_at"] == 9e12
