@@ -14,8 +14,6 @@ from coordinator.config.settings import load_settings
 from coordinator.ports.faults import PortError
 from coordinator_core.errors import CoreError
 
-LISTEN_POLL_SECONDS = 0.05
-
 
 @click.command()
 @click.option(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 from contextlib import AsyncExitStack
+
+from granian.constants import Interfaces
+from granian.server.embed import Server
 
 from coordinator.app import build
 from coordinator.config.settings import Settings, passphrase
 
-GRACE_SECONDS = 5
+LISTEN_POLL_SECONDS = 0.05
 
 
 async def serve(settings: Settings, *, ready_line: bool) -> None:

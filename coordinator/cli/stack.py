@@ -73,7 +73,13 @@ def start(name: str, arguments: Sequence[str], log: Path, environment: dict[str,
             text=True,
             env={**os.environ, **(environment or {})},
         )
-    return Child(name, process, _ready_line(name, process, log), log)
+    child = Child(name, process, {}, log)
+    try:
+        child.ready = _ready_line(name, process, log)
+    except BaseException:
+        child.kill()
+        raise
+    return child
 
 
 def _ready_line(name: str, process: subprocess.Popen[str], log: Path) -> dict[str, Any]:
@@ -87,7 +93,6 @@ def _ready_line(name: str, process: subprocess.Popen[str], log: Path) -> dict[st
             raise DidNotStart(name, words[0])
         if line.startswith("{"):
             return json.loads(line)
-    process.kill()
     raise DidNotStart(name, f"it was silent for {START_SECONDS:g} s")
 
 

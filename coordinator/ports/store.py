@@ -232,7 +232,7 @@ class Store(Protocol):
         ...
 
     async def next_lane(self, *, oldest: bool) -> str | None:
-        """The lane with the most urgent new inbox row (`oldest`: the longest waiting one). A read: takes no write lock."""
+        """The lane with the most urgent new inbox row (`oldest`: the longest waiting one). A read, no write lock."""
         ...
 
     async def unfilled_watches(self) -> Sequence[tuple[str, Watch]]:

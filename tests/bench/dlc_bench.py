@@ -88,7 +88,7 @@ def measure(players: int, places: int) -> dict[str, Any]:
     assembled = time.process_time()
     verify_signatures(contract, signatures)
     verified = time.process_time()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _RSS_PER_MIB
+    peak = _peak_mib()
     del signatures
     # A contract of its own, so that nothing but the aggregated keys is known beforehand.
     again = Contract.build(agreed, OUTPOINT)
@@ -130,8 +130,14 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-# Linux counts kibibytes, macOS bytes.
-_RSS_PER_MIB = 1024 if sys.platform.startswith("linux") else 1024 * 1024
+def _peak_mib() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage() would count what the parent held when it started this process.
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024)
+
 
 if __name__ == "__main__":
     print(json.dumps(measure(*map(int, sys.argv[1:3]))))

@@ -202,9 +202,7 @@ class LedgerLightning:
             return self.invoices[payment_hash]
         return self._put(payment_hash, ln.InvoiceState.CANCELED, None)
 
-    async def pay(
-        self, payment_request: str, *, fee_limit: Sats, timeout: Seconds, cltv_limit: Blocks
-    ) -> ln.Payment:
+    async def pay(self, payment_request: str, *, fee_limit: Sats, timeout: Seconds, cltv_limit: Blocks) -> ln.Payment:
         payment = self.fate[payment_request]
         known = self.payments.get(payment.payment_hash)
         if known is not None and known.state in (ln.PaymentState.SUCCEEDED, ln.PaymentState.IN_FLIGHT):

@@ -116,7 +116,7 @@ async def approvals(
 async def sessions(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> list[dict[str, Any]]:
-    """Archived statuses of every signing session that was completed, as the gateway gave them. For players of the roster."""
+    """Archived statuses of every completed signing session, as the gateway gave them. For who has a ticket."""
     player = await api.player(request)
     _, lane = await api.engine.view(lane_id(competition))
     if not any(ticket.player == player.hex() for ticket in lane.facts.all(Ticket)):

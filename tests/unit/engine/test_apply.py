@@ -56,9 +56,9 @@ async def test_a_broken_lane_is_quarantined_and_the_others_go_on(house, broken: 
     bad = await house.lane(b.event_created(), *b.seats(), wake=True)
     good = await house.lane(b.awaiting_escrow(), b.holds_read(0, at=100), name="good", wake=True)
     statements = {
-        "state": "UPDATE state_row SET data = '{\"state\": \"unheard_of\"}' WHERE lane = ?",
+        "state": 'UPDATE state_row SET data = \'{"state": "unheard_of"}\' WHERE lane = ?',
         "fact": "UPDATE fact SET body = '{\"kind\": \"invoice\"}' WHERE lane = ? AND kind = 'ticket'",
-        "terms": "UPDATE fact SET body = '{\"kind\": \"published\", \"terms\": \"{}\", \"terms_hash\": \"h\"}' "
+        "terms": 'UPDATE fact SET body = \'{"kind": "published", "terms": "{}", "terms_hash": "h"}\' '
         "WHERE lane = ? AND kind = 'published'",
     }
     async with house.store.write_connection() as connection:
