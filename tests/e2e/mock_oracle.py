@@ -101,7 +101,7 @@ class MockOracle:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         served = Served(self._oracle, Authorizer(self.url, self._allowed), self.faults)
         self._application = build_application(served)
-        config = uvicorn.Config(self._answer, log_config=None, access_log=False)
+        config = uvicorn.Config(self._answer, interface="asgi3", log_config=None, access_log=False)
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
         await self._server.ready.wait()

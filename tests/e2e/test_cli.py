@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 HOUR = 3_600
 CLOSES, STARTS, ENDS, SIGNS = 3 * HOUR, 11 * HOUR, 35 * HOUR, 36 * HOUR
 PATIENCE = 40.0
+ADDRESS = "bcrt1p5cyxnuxmeuwuvkwfem96lqzszd02n6xdcjrs20cac6yqjjwudpxqvg32hk"
 PICKS = ("over", "par", "under")
 
 
@@ -130,6 +131,8 @@ def test_a_competition_played_from_terminals_pays_its_winner(terminal: Terminal,
     terminal.run("mine", "--data-dir", terminal.directory)
     told = [terminal.finish(process) for process in watching]
 
+    terminal.run("mine", *place)
+    terminal.until(name, "completed")
     assert "completed, step 7 of 7" in terminal.run("competition", "show", name, *place)
     winners = [n for n in range(3) if "you are number 1" in told[n]]
     assert len(winners) == 1
@@ -138,6 +141,9 @@ def test_a_competition_played_from_terminals_pays_its_winner(terminal: Terminal,
 
     home = tmp_path / f"home{winners[0]}"
     assert "opens it" in terminal.run("player", "verify", home / f"{name}.kit.json", "--home", home)
+    claim = ("player", "claim", name, "--to", ADDRESS, "--esplora", terminal.stack.services["node"].esplora, "--home")
+    assert "its output was taken by" in terminal.run(*claim, home)  # by the close: the winner gave its key when paid
+    terminal.run(*claim, tmp_path / f"home{(winners[0] + 1) % 3}", code=2)
     keeps_no_secret(home, name)
     promise_is_kept(terminal, home, name)
 

@@ -25,7 +25,7 @@ from coordinator_core.dlc.signed import SignedContract
 from coordinator_core.dlc.verification import assemble
 from coordinator_core.musig2 import SoloSigner
 from coordinator_core.oracle.locking import challenge, locking_points
-from coordinator_core.oracle.outcomes import outcome_message
+from coordinator_core.oracle.outcomes import messages
 from coordinator_core.secp256k1 import N, SecretKey
 from coordinator_core.secret import Secret
 from coordinator_core.transaction import OutPoint, Transaction, TxIn, TxOut
@@ -35,7 +35,10 @@ from tests.support.ports import MemorySecrets
 
 IDS = tuple(UUID(int=(0x01926F3A_0000_7000_8000 << 48) + n) for n in range(1, 4))
 ROSTER = tuple(str(name) for name in IDS)
-PICKS = (Pick(target="KORD", metric="temp_high", choice=Choice.OVER), Pick(target="KSAW", metric="rain_amt", choice=Choice.PAR))
+PICKS = (
+    Pick(target="KORD", metric="temp_high", choice=Choice.OVER),
+    Pick(target="KSAW", metric="rain_amt", choice=Choice.PAR),
+)
 ORACLE, NONCE = SecretKey.from_bytes((1).to_bytes(32, "big")), SecretKey.from_bytes((7).to_bytes(32, "big"))
 COIN = bc.Coin(bc.Outpoint("c" * 64, 0), Sats(1_000_000), b"\x51\x20" + b"\x02" * 32, Confirmations(6))
 OWN_SCRIPT = b"\x51\x20" + b"\x05" * 32
@@ -43,7 +46,7 @@ OWN_SCRIPT = b"\x51\x20" + b"\x05" * 32
 
 def attestation(outcome: int) -> bytes:
     """The oracle's scalar of an outcome of three entries and two places."""
-    message = outcome_message(outcome, 3, 2)
+    message = list(messages(3, 2))[outcome]
     e = int.from_bytes(challenge(ORACLE.public_key, NONCE.public_key, message), "big")
     scalar = (int.from_bytes(NONCE.reveal(), "big") + e * int.from_bytes(ORACLE.reveal(), "big")) % N
     return scalar.to_bytes(32, "big")
@@ -156,9 +159,7 @@ def signed() -> SignedContract:
 
 def oracle_event(attempt: int = 1) -> f.OracleEvent:
     ids = b.terms_with().oracle.event_ids
-    return f.OracleEvent(
-        attempt=attempt, event_id=str(ids[attempt]), nonce_point=NONCE.public_key.hex(), entries=3
-    )
+    return f.OracleEvent(attempt=attempt, event_id=str(ids[attempt]), nonce_point=NONCE.public_key.hex(), entries=3)
 
 
 def contract_signed(blob: str) -> f.ContractSigned:
@@ -214,8 +215,8 @@ class BookWallet:
 class BookOracle:
     """Events by id with true points; entries as handed over; attestations as they are put in."""
 
-    key: SecretKey = ORACLE
-    nonce: SecretKey = NONCE
+    key: SecretKey = field(default_factory=lambda: ORACLE)
+    nonce: SecretKey = field(default_factory=lambda: NONCE)
     events: dict[UUID, oc.OracleEvent] = field(default_factory=dict[UUID, oc.OracleEvent])
     attested: dict[UUID, bytes] = field(default_factory=dict[UUID, bytes])
     problems: tuple[oc.PlanFinding, ...] = ()

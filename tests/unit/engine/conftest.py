@@ -7,20 +7,26 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.domain.competitions.states import Competition
+from coordinator.domain.duties import Duty
 from coordinator.domain.facts import Fact, Published
 from coordinator.engine import codec
 from coordinator.engine.applier import Applier
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.duty import Task
+from coordinator.engine.executors.services import Services
 from coordinator.engine.wakeups import Wakeups
 from coordinator_core.competition.terms import Terms
 from coordinator_core.units import Blocks
 from tests.support import lanes as b
-from tests.support.ports import Clock, DataChain
+from tests.support.lanes import Story
+from tests.support.ports import Clock, DataChain, LedgerLightning, MemorySecrets
+from tests.support.scene import BookOracle, BookWallet
 
 
 @pytest.fixture(scope="session")
@@ -103,3 +109,31 @@ async def house(store: SqliteStore) -> House:
     async with store.write() as tx:
         await tx.add_block(chain.blocks[0])
     return house
+
+
+@dataclass
+class Bench:
+    """The services of the executors, and tasks for them with hand-built facts."""
+
+    house: House
+    services: Services
+
+    async def task(self, duty: Duty, state: Competition, story: Story, attempts: int = 1) -> Task[Any]:
+        return Task(duty.id(b.LANE), duty, state, story.lane, attempts)
+
+
+@pytest.fixture
+def bench(house: House) -> Bench:
+    services = Services(
+        store=house.store,
+        clock=house.clockwork,
+        secrets=MemorySecrets(),
+        chain=house.chain,
+        wallet=BookWallet(),
+        lightning=LedgerLightning(),
+        oracle=BookOracle(),
+        keymeld=None,  # type: ignore[arg-type]
+        notifier=None,  # type: ignore[arg-type]
+    )
+    house.clock.seconds = b.WALL
+    return Bench(house, services)

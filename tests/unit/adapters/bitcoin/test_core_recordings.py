@@ -216,6 +216,16 @@ async def test_packages(play: Play, recorded: Recorded, by_hand: Hand, name: str
     assert (await node.broadcast_package(package(recorded[name]))).verdict is verdict
 
 
+async def test_a_refused_parent_is_the_reason_of_its_child(play: Play, recorded: Recorded, by_hand: Hand) -> None:
+    raws = package(recorded["submitpackage_low_fee"])
+    parent, child = (Transaction.parse(raw).wtxid[::-1].hex() for raw in raws)
+    results = {child: {"error": "bad-txns-inputs-missingorspent"}, parent: {"error": "min relay fee not met, 0 < 13"}}
+    refused = by_hand("submitpackage", {"package_msg": "transaction failed", "tx-results": results})
+    unknown = by_hand("getrawtransaction", error=recorded["getrawtransaction_unknown"]["body"]["error"])
+    result = await play(refused, unknown, "getindexinfo", "getblockchaininfo").broadcast_package(raws)
+    assert (result.verdict, result.reason) == (BroadcastVerdict.FEE_TOO_LOW, "min relay fee not met, 0 < 13")
+
+
 async def test_a_package_whose_parent_is_confirmed_sends_the_child_alone(
     play: Play, recorded: Recorded, by_hand: Hand
 ) -> None:

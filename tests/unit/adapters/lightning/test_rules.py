@@ -101,6 +101,18 @@ async def test_absent_members_are_the_zero_values(play: Play, by_hand: Hand) -> 
     assert (found.state, found.expiry_height, found.value) == ("OPEN", 200, 0)
 
 
+async def test_the_least_expiry_over_accepted_htlcs_counts(play: Play, by_hand: Hand) -> None:
+    htlcs = [
+        {"state": "ACCEPTED", "expiry_height": 210},
+        {"state": "ACCEPTED", "expiry_height": 205},
+        {"state": "CANCELED", "expiry_height": 150},
+        {"state": "SETTLED", "expiry_height": 160},
+    ]
+    found = await play(by_hand("GET", "/v2/invoices/lookup", invoice(state="ACCEPTED", htlcs=htlcs))).invoice(HASH)
+    assert found is not None
+    assert found.expiry_height == 205
+
+
 async def test_an_accepted_call_without_effect_leaves_the_outcome_open(play: Play, by_hand: Hand) -> None:
     node = play(
         by_hand("POST", "/v2/invoices/settle", {}), by_hand("GET", "/v2/invoices/lookup", invoice(state="ACCEPTED"))

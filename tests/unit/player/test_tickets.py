@@ -1,0 +1,122 @@
+import pytest
+
+from coordinator.player.http import ServerRefused
+from coordinator.player.wallet import PaymentFailed
+from coordinator_core.errors import Fault, Refused, VerificationFailed
+
+
+def accept(coordinator, wallet, after=1):
+    """The payment is held once the wallet was asked so many times."""
+
+    def paid():
+        if len(wallet.paid) >= after:
+            coordinator.ticket_state = "ACCEPTED"
+
+    wallet.on_pay = paid
+
+
+async def test_a_ticket_is_reserved_signed_and_paid_once(make_player, picks):
+    player, coordinator, wallet = make_player()
+    accept(coordinator, wallet)
+    await player.join(picks)
+    assert [call for call in coordinator.calls if call in ("entries", "hand in", "renewal")] == ["entries", "hand in"]
+    assert wallet.paid == [player.invoice]
+
+
+async def test_the_receipt_is_kept_before_the_entry_is_signed_or_paid(make_player, picks):
+    player, coordinator, wallet = make_player()
+    accept(coordinator, wallet)
+    kept = []
+    player.keep = lambda: kept.append((player.receipt is not None, player.ticket_hash, tuple(coordinator.calls)))
+    await player.join(picks)
+    has_receipt, ticket_hash, calls = kept[0]
+    assert has_receipt
+    assert ticket_hash == coordinator.ticket_hash.hex()
+    assert calls == ("entries",)
+
+
+async def test_an_expired_invoice_is_renewed_with_the_same_entry(make_player, picks):
+    player, coordinator, wallet = make_player()
+
+    def paid():
+        if len(wallet.paid) == 1:
+            coordinator.expires_in = -60
+        else:
+            coordinator.ticket_state = "ACCEPTED"
+
+    wallet.on_pay = paid
+    await player.join(picks)
+    assert coordinator.calls.count("renewal") == 1
+    assert coordinator.generation == 2
+    assert player.ticket_hash == coordinator.ticket_hash.hex()
+    assert len(set(wallet.paid)) == 2
+
+
+async def test_a_restarted_client_goes_on_with_its_entry_and_invoice(make_player, picks):
+    first, coordinator, wallet = make_player()
+    wallet.reason = "no route"
+    with pytest.raises(PaymentFailed) as failed:
+        await first.join(picks)
+    assert failed.value.fault is Fault.PLAYER
+    wallet.reason = None
+    second, _, again = make_player()
+    second._service = coordinator
+    for name in ("entry_id", "ticket_hash", "receipt", "invoice", "terms_hash"):
+        setattr(second, name, getattr(first, name))
+    accept(coordinator, again)
+    await second.join(picks)
+    assert again.paid == [first.invoice]
+    assert coordinator.generation == 1
+
+
+async def test_a_ticket_that_was_given_back_is_not_paid_again(make_player, picks):
+    player, coordinator, wallet = make_player()
+
+    def paid():
+        coordinator.ticket_state = "CANCELED"
+
+    wallet.on_pay = paid
+    with pytest.raises(VerificationFailed, match="was canceled"):
+        await player.join(picks)
+    assert len(wallet.paid) == 1
+
+
+async def test_a_refused_renewal_ends_the_command(make_player, picks):
+    player, coordinator, wallet = make_player()
+    coordinator.conflicts.append("renewal")
+
+    def paid():
+        coordinator.expires_in = -60
+
+    wallet.on_pay = paid
+    with pytest.raises(ServerRefused, match="entries have closed"):
+        await player.join(picks)
+
+
+async def test_a_declined_price_signs_and_pays_nothing(make_player, picks):
+    player, coordinator, wallet = make_player()
+
+    def decline(price):
+        raise Refused("price", f"{price.total} is too much", "wait")
+
+    player.agree = decline
+    with pytest.raises(Refused):
+        await player.join(picks)
+    assert "hand in" not in coordinator.calls
+    assert wallet.paid == []
+
+
+async def test_an_invoice_over_another_price_is_not_paid(make_player, picks):
+    player, coordinator, wallet = make_player()
+    coordinator.price["msat"] = 99_000_000
+    with pytest.raises(VerificationFailed, match="another price"):
+        await player.join(picks)
+    assert wallet.paid == []
+
+
+async def test_terms_that_changed_since_are_refused(make_player, picks):
+    player, _, wallet = make_player()
+    player.terms_hash = bytes(32)
+    with pytest.raises(VerificationFailed, match="changed"):
+        await player.join(picks)
+    assert wallet.paid == []
