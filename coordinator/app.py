@@ -16,7 +16,7 @@ from coordinator.adapters.bitcoin.rpc import CoreRpc
 from coordinator.adapters.clock import SystemClock
 from coordinator.adapters.keymeld import KeymeldGateway
 from coordinator.adapters.lightning import LndNode
-from coordinator.adapters.notify import LogNotifier, RelayNotifier
+from coordinator.adapters.notify import LogNotifier
 from coordinator.adapters.oracle import NoaaOracle, NoaaSettings
 from coordinator.adapters.secrets import SealedSecrets, load_or_create_seed
 from coordinator.adapters.store.sqlite import SqliteStore
@@ -27,6 +27,7 @@ from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.engine import Engine
 from coordinator.engine.executors.services import Services
 from coordinator.ports.bitcoin import Network
+from coordinator.ports.notify import Notifier
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.secret import Secret
 
@@ -89,7 +90,7 @@ async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -
         lightning=lightning,
         oracle=oracle,
         keymeld=keymeld,
-        notifier=RelayNotifier(settings.relays, keys.signing_key("nostr"), clock) if settings.relays else LogNotifier(),
+        notifier=_notifier(settings, keys),
     )
     origin = settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
     api = Api(
@@ -107,6 +108,18 @@ def _data_directory(settings: Settings) -> Path:
     data = Path(settings.data_dir)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     return data
+
+
+def _notifier(settings: Settings, keys: SealedSecrets) -> Notifier:
+    """Relays when some are set. Their library has no wheels for Python 3.14, so it is imported only then."""
+    if not settings.relays:
+        return LogNotifier()
+    try:
+        from coordinator.adapters.notify.relay import RelayNotifier
+    except ImportError as error:
+        fix = "run Python 3.11 to 3.13, or leave `relays` empty"
+        raise InvalidInput("relays", "need the pynostr package", fix, fault=Fault.COORDINATOR) from error
+    return RelayNotifier(settings.relays, keys.signing_key("nostr"), SystemClock())
 
 
 def _rpc(settings: Settings) -> CoreRpc:

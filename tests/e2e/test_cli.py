@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,10 +59,11 @@ class Terminal:
     def run(self, *arguments: object, code: int = 0) -> str:
         return self.finish(self.start(*arguments), code)
 
-    def until(self, name: str, state: str) -> None:
+    def until(self, name: str, state: str, people: Sequence[subprocess.Popen[str]] = ()) -> None:
         deadline = time.monotonic() + PATIENCE
-        while (seen := httpx.get(f"{self.url}/api/v1/competitions/{name}").json()["state"]) != state:
-            assert time.monotonic() < deadline, f"still {seen}, {state} was awaited"
+        while (seen := httpx.get(f"{self.url}/api/v1/competitions/{name}").json())["state"] != state:
+            if time.monotonic() > deadline or any(person.poll() for person in people):
+                raise AssertionError(f"{state} was awaited, not {seen}; {[told_so_far(person) for person in people]}")
             time.sleep(0.1)
 
     def let_time_reach(self, moment: int) -> None:
@@ -79,6 +80,12 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         file.save(stack.directory)
         fund_when_new(file)
         yield Terminal(stack.directory, file)
+
+
+def told_so_far(process: subprocess.Popen[str]) -> tuple[int | None, str, str]:
+    code = process.poll()
+    process.kill()
+    return code, *process.communicate()
 
 
 def terms_file(terminal: Terminal, path: Path) -> tuple[Path, int]:
@@ -123,11 +130,11 @@ def test_a_competition_played_from_terminals_pays_its_winner(terminal: Terminal,
 
     watching = [terminal.start("player", "watch", name, *who(tmp_path, n), *paid_by(wallets[n])) for n in range(3)]
     terminal.let_time_reach(now + CLOSES)
-    terminal.until(name, "funding_broadcasted")
+    terminal.until(name, "funding_broadcasted", watching)
     terminal.run("mine", "--data-dir", terminal.directory)
-    terminal.until(name, "awaiting_attestation")
+    terminal.until(name, "awaiting_attestation", watching)
     terminal.let_time_reach(now + SIGNS + 1)
-    terminal.until(name, "outcome_broadcasted")
+    terminal.until(name, "outcome_broadcasted", watching)
     terminal.run("mine", "--data-dir", terminal.directory)
     told = [terminal.finish(process) for process in watching]
 

@@ -113,6 +113,7 @@ async def _open(app: TestApp, killer: Killer) -> Competition:
 
 
 async def _close(app: TestApp, killer: Killer, competition: Competition) -> None:
+    await app.wait_for_state(competition, "awaiting_keygen")
     await killer.hold("entries_submitted")
     async with asyncio.timeout(90), asyncio.TaskGroup() as group:
         group.create_task(app.keep_appointments(competition))

@@ -16,12 +16,24 @@ from coordinator.ports.store import Store
 from coordinator_core.competition.draft import Draft
 from coordinator_core.competition.ids import uuid7
 from coordinator_core.competition.observation import ATTEMPTS
-from coordinator_core.errors import Misuse
+from coordinator_core.competition.terms import Network
+from coordinator_core.errors import Fault, Misuse, Refused
 from coordinator_core.units import UnixTime
 
 
 async def create_competition(store: Store, clock: Clockwork, wakeups: Wakeups, draft: Draft, dkey: str) -> str:
-    """A new competition with this draft; its id. The same dkey again gives the same one."""
+    """A new competition with this draft; its id. The same dkey again gives the same one.
+
+    Raises Refused for enclave measurements: nothing verifies them yet, so nothing may promise it. Mainnet terms need
+    them, so mainnet is refused as well.
+    """
+    if draft.keymeld_pcrs or draft.network is Network.MAINNET:
+        raise Refused(
+            "draft.keymeld_pcrs",
+            "attestation of enclaves is not verified by this version",
+            "a test network, without measurements",
+            fault=Fault.COORDINATOR,
+        )
     async with store.write() as tx:
         known = await tx.answered("create", dkey)
         if known is not None:

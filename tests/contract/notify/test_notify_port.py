@@ -15,7 +15,8 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler, websocket_connect
 
-from coordinator.adapters.notify import LogNotifier, RelayNotifier
+from coordinator.adapters.notify import LogNotifier
+from coordinator.adapters.notify.relay import RelayNotifier
 from coordinator.ports.faults import Unreachable
 from coordinator.ports.notify import Notice
 from coordinator_core.errors import InvalidInput

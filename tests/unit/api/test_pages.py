@@ -100,11 +100,11 @@ async def test_open_competition_shows_price_prizes_dates_and_terms(house: Any, o
     assert "temp_high: over" not in text
 
 
-async def test_attested_enclaves_are_not_called_unattested(house: Any) -> None:
+async def test_measurements_in_the_terms_are_not_called_attestation(house: Any) -> None:
     house.change_terms({"keymeld.pcrs": [{"index": 0, "value": "ab" * 48}]})
     text = text_of(await house.page(await house.competition(CollectingEntries(terms_hash="00"))))
-    assert "attested by 1 measurement register in the terms" in text
-    assert "unattested" not in text
+    assert "unattested, test networks only" in text
+    assert "the terms name 1 measurement register, but this version verifies no attestation" in text
 
 
 async def test_tickets_pause_with_the_reason_when_fees_are_out_of_proportion(house: Any, open_competition: str) -> None:

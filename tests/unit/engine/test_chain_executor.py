@@ -127,7 +127,7 @@ class TestOrder:
         funding = await sent(bench, story, "funding", b.funding_broadcasted())
         bench.house.chain.received.clear()
         back = await sent(bench, story, "take-back/1", b.funding_broadcasted())
-        assert back.inputs[0].outpoint == funding.inputs[0].outpoint
+        assert back.inputs[0].previous_output == funding.inputs[0].previous_output
 
 
 class TestContract:
@@ -181,23 +181,19 @@ class TestContract:
         await secrets.put(b.LANE, payout_secret(player.name), Secret(player.payout_preimage))
         role = f"sweep:{how}:{player.name}"
         raw = await sent(bench, story, role, SPLITTED, outcome=1, entry_id=player.name, parent=b.SPLIT)
-        spent = raw.inputs[0].outpoint
+        spent = raw.inputs[0].previous_output
         assert (spent.txid[::-1].hex(), spent.vout) == (role_txid(1, "split"), 1)
         assert [output.script_pubkey for output in raw.outputs] == [scene.OWN_SCRIPT]
         assert (player.payout_preimage in raw.inputs[0].witness) is (how == "sellback")
 
     async def test_close_of_the_outcome_needs_every_winners_key(self, bench, story: Story) -> None:
         winners = [scene.PLAYERS[player] for player in WINNERS]
-        await bench.services.secrets.put(
-            b.LANE, entry_key_secret(winners[0].name), Secret(winners[0].key().reveal())
-        )
+        await bench.services.secrets.put(b.LANE, entry_key_secret(winners[0].name), Secret(winners[0].key().reveal()))
         with pytest.raises(Misuse, match="missing"):
             await run(bench, story, "close", PAYING, outcome=1)
-        await bench.services.secrets.put(
-            b.LANE, entry_key_secret(winners[1].name), Secret(winners[1].key().reveal())
-        )
+        await bench.services.secrets.put(b.LANE, entry_key_secret(winners[1].name), Secret(winners[1].key().reveal()))
         raw = await sent(bench, story, "close", PAYING, outcome=1)
-        assert raw.inputs[0].outpoint.txid[::-1].hex() == role_txid(1, "outcome")
+        assert raw.inputs[0].previous_output.txid[::-1].hex() == role_txid(1, "outcome")
 
     async def test_reclaim_of_the_outcome_waits_two_deltas(self, bench, story: Story) -> None:
         raw = await sent(bench, story, "reclaim", PAYING, outcome=1)
@@ -215,5 +211,10 @@ class TestContract:
 
 
 def test_plan_of_the_wallet_is_read_back_as_it_was() -> None:
-    assert msgspec.json.decode(b'{"unsigned":"AA==","txid":"t","coins":[],"output_index":0,"change_index":1,'
-                               b'"change_value":5,"fee":6}', type=FundingPlan).fee == 6
+    assert (
+        msgspec.json.decode(
+            b'{"unsigned":"AA==","txid":"t","coins":[],"output_index":0,"change_index":1,"change_value":5,"fee":6}',
+            type=FundingPlan,
+        ).fee
+        == 6
+    )

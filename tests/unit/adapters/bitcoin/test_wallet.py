@@ -220,7 +220,7 @@ async def test_any_coin_of_an_earlier_funding_will_do_but_one_must(store: Sqlite
 async def test_another_lanes_coin_is_not_taken_to_rule_a_funding_out(funded: tuple[OnchainWallet, Coins]) -> None:
     wallet, _ = funded
     other = await wallet.plan_funding("b", "funding/1", OUTPUT, RATE)
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejected, match="every coin of an earlier funding is gone"):
         await wallet.plan_funding("a", "f", OUTPUT, RATE, must_spend_one_of=[[c.outpoint for c in other.coins]])
 
 

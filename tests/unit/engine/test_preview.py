@@ -1,0 +1,101 @@
+"""A draft judged before anything is made of it."""
+
+import dataclasses
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from coordinator.engine.commands.preview import preview
+from coordinator.ports.oracle import OracleSource, PlanFinding, PlanProblem, SourceMetric
+from coordinator.views.budget import budget_table
+from coordinator_core.competition.draft import NOAA_METRICS, read_draft
+from coordinator_core.errors import InvalidInput, Refused, VerificationFailed
+from tests.support.scene import BookOracle
+
+HOUR = 3_600
+METRICS = tuple(SourceMetric(metric, calibrated=True) for metric in NOAA_METRICS.values())
+
+
+class WeatherOracle(BookOracle):
+    """Serves the weather source; making an event is a failure of the test."""
+
+    async def sources(self):
+        return (OracleSource(id="noaa_weather", metrics=METRICS, default_metrics=("temp_high",)),)
+
+    async def create_event(self, event):
+        raise AssertionError("a preview makes no event")
+
+
+@pytest.fixture
+async def services(bench):
+    return dataclasses.replace(bench.services, oracle=WeatherOracle())
+
+
+@pytest.fixture
+async def make_draft(services):
+    now = await services.clock.domain()
+
+    def make(**changes):
+        def at(hours):
+            return datetime.fromtimestamp(now + hours * HOUR, UTC).isoformat()
+
+        value = {
+            "title": "Weather",
+            "network": "regtest",
+            "targets": ["KORD", "KSAW"],
+            "metrics": ["temp_high", "wind_speed"],
+            "values_per_entry": 2,
+            "entries_close": at(3),
+            "observation_start": at(14),
+            "observation_end": at(38),
+            "signing_date": at(39),
+            "entry_fee": 50_000,
+            "minimum_entries": 3,
+            "maximum_entries": 5,
+            "weights": [60, 40],
+            "oracle_url": "http://127.0.0.1:1",
+            "keymeld_gateway": "http://127.0.0.1:2",
+            "scoring": "lines",
+            "closing": {"sealing": 20, "entries": 40, "approvals": 20, "signatures": 40, "kickoff_grace": 60},
+        }
+        return read_draft(value | changes)
+
+    return make
+
+
+async def test_a_draft_scored_by_lines_has_a_row_for_each_number_of_entries_and_makes_no_event(services, make_draft):
+    draft = make_draft()
+    table = budget_table(await preview(services, draft), draft.scoring)
+    assert [row["entries"] for row in table["rows"]] == [3, 4, 5]
+    assert table["rows"][0]["pool"] == 150_000
+    assert sum(prize["gross"] for prize in table["rows"][0]["prizes"]) == 150_000
+    assert table["scoring"] == "lines"
+    assert table["dates"]["entries_close"] == int(draft.entries_close.timestamp())
+    assert table["dates"]["closing_ends"] == table["dates"]["entries_close"] + 3 * 120 + 60
+    assert table["objections"] == []
+    assert msgspec.json.decode(msgspec.json.encode(table)) == msgspec.to_builtins(table)
+    assert await services.store.lanes() == []
+
+
+async def test_what_speaks_against_it_names_field_and_fix(services, make_draft):
+    draft = make_draft(entry_fee=500)
+    table = budget_table(await preview(services, draft), draft.scoring)
+    assert table["objections"][0]["field"] == "terms.money.entry_fee"
+    assert str(table["minimum_entry_fee"]) in table["objections"][0]["fix"]
+
+
+async def test_what_the_oracle_cannot_observe_is_told(services, make_draft):
+    services.oracle.problems = (PlanFinding(next(iter(PlanProblem)), "XXXX", "no such station"),)
+    draft = make_draft()
+    table = budget_table(await preview(services, draft), draft.scoring)
+    assert table["findings"][0]["subject"] == "XXXX"
+
+
+async def test_drafts_that_break_a_rule_are_refused(services, make_draft):
+    with pytest.raises(InvalidInput, match=r"draft\.metrics"):
+        await preview(services, make_draft(metrics=["sunspots"]))
+    with pytest.raises(Refused, match="escrow"):
+        await preview(services, make_draft(mode="escrow"))
+    with pytest.raises(VerificationFailed, match="does not serve"):
+        await preview(services, make_draft(source={"id": "stocks", "type": "finance"}))
