@@ -30,6 +30,7 @@ from coordinator.ports.bitcoin import Network
 from coordinator.ports.notify import Notifier
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.secret import Secret
+from coordinator_core.units import Blocks
 
 NETWORKS = {
     "mainnet": (Network.MAINNET, "mainnet"),
@@ -142,7 +143,17 @@ def _lightning(settings: Settings) -> LndNode:
         raise InvalidInput(
             "lightning.macaroon_file", reason, "give the file that LND wrote", fault=Fault.COORDINATOR
         ) from error
-    return LndNode(settings.lightning.url, macaroon, certificate=Path(certificate) if certificate else None)
+    return LndNode(
+        settings.lightning.url,
+        macaroon,
+        certificate=Path(certificate) if certificate else None,
+        hold_expiry_delta=_delta(settings),
+    )
+
+
+def _delta(settings: Settings) -> Blocks | None:
+    delta = settings.lightning.hold_expiry_delta
+    return None if delta is None else Blocks(delta)
 
 
 async def _check_networks(chain: CoreNode, wanted: Network, lightning: str, lightning_wanted: str) -> None:

@@ -37,6 +37,8 @@ class LightningSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     url: str
     macaroon_file: str
     certificate_file: str | None = None
+    hold_expiry_delta: int | None = None
+    """LND's `invoices.holdexpirydelta`, when it is not the default of its version."""
 
 
 class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,6 +43,7 @@ TRACK_SECONDS = 15.0
 """The first line of a tracked payment comes at once."""
 PAYMENT_PAGE = 1_000
 MAX_PAYMENT_PAGES = 100
+MAX_CALLS, MAX_STREAMS = 64, 512
 REQUESTS_PER_SECOND = 100.0
 REQUEST_BURST = 200
 _FINAL = (InvoiceState.SETTLED, InvoiceState.CANCELED)
@@ -66,19 +67,29 @@ class LndNode:
         `hold_expiry_delta` is what LND's `invoices.holdexpirydelta` says, if it is set there. Raises Unsuitable.
         """
         self._hold_expiry_delta = hold_expiry_delta
-        self._http = HttpClient(
-            SERVICE,
-            base_url,
-            fault=Fault.LIGHTNING,
-            headers={"Grpc-Metadata-macaroon": Secret(macaroon.reveal().hex().encode())},
-            verify=tls_for(SERVICE, base_url, certificate),
-            budget=RequestBudget(REQUESTS_PER_SECOND, REQUEST_BURST),
-            max_connections=64,
-            transport=transport,
-        )
+        budget = RequestBudget(REQUESTS_PER_SECOND, REQUEST_BURST)
+        header = Secret(macaroon.reveal().hex().encode())
+        verify = tls_for(SERVICE, base_url, certificate)
+
+        def client(max_connections: int) -> HttpClient:
+            return HttpClient(
+                SERVICE,
+                base_url,
+                fault=Fault.LIGHTNING,
+                headers={"Grpc-Metadata-macaroon": header},
+                verify=verify,
+                budget=budget,
+                max_connections=max_connections,
+                transport=transport,
+            )
+
+        self._http = client(MAX_CALLS)
+        # Streams stay open for minutes: they must never take the connections that lookups and settles need.
+        self._streams = client(MAX_STREAMS)
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._streams.close()
         await self._http.close()
 
     async def info(self) -> NodeInfo:
@@ -155,11 +166,11 @@ class LndNode:
             raise Unreachable(SERVICE, "the answer is of another invoice", fault=Fault.LIGHTNING)
         return found
 
-    async def invoice_updates(self, payment_hash: str) -> AsyncIterator[InvoiceState]:
+    async def invoice_updates(self, payment_hash: str) -> AsyncGenerator[InvoiceState]:
         """See ports.lightning.Lightning. Raises Unreachable when the node says nothing for a minute."""
         path = f"/v2/invoices/subscribe/{wire.to_base64(payment_hash)}"
         try:
-            async with self._http.stream_lines("GET", path) as lines:
+            async with self._streams.stream_lines("GET", path) as lines:
                 async for line in lines:
                     state = self._line(line, wire.InvoiceWire).state
                     yield state
@@ -214,7 +225,7 @@ class LndNode:
         return seen[-1]
 
     async def _follow(self, body: dict[str, str | int], payment_hash: bytes, seen: list[Payment]) -> None:
-        async with self._http.stream_lines(
+        async with self._streams.stream_lines(
             "POST", "/v2/router/send", json=body, idle=float(body["timeout_seconds"]) + PAYMENT_MARGIN_SECONDS
         ) as lines:
             async for line in lines:

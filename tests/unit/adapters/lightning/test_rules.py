@@ -243,6 +243,39 @@ async def test_a_stream_of_updates_that_is_cut(play: Play, by_hand: Hand) -> Non
     await node.close()
 
 
+async def test_open_streams_do_not_keep_a_lookup_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every connection for streams is taken, and a lookup still gets through."""
+    monkeypatch.setattr(lnd, "MAX_CALLS", 1)
+    monkeypatch.setattr(lnd, "MAX_STREAMS", 1)
+    ended: list[asyncio.Task[Any] | None] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended.append(asyncio.current_task())
+        head = await reader.readuntil(b"\r\n\r\n")
+        body = json.dumps(invoice()).encode()
+        if b"/subscribe/" in head:
+            line = b'{"result": %s}\n' % body
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + line)
+            await reader.read()
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        node = LndNode(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", Secret(b"m"))
+        updates = node.invoice_updates(HASH)
+        async with asyncio.timeout(10):
+            assert await anext(updates) == "OPEN"
+            found = await node.invoice(HASH)
+            assert found is not None
+            await updates.aclose()
+            await node.close()
+            await asyncio.gather(*(task for task in ended if task is not None))
+    assert len(ended) == 2
+
+
 async def test_numbers_that_lnd_reads_as_no_limit_are_refused(play: Play) -> None:
     node = play()
     for numbers in ({"cltv_limit": 0}, {"timeout": 0}, {"fee_limit": -1}):
