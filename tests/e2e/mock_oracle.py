@@ -16,7 +16,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import uvicorn
-from msgspec import Struct
+from msgspec import Struct, structs, to_builtins
 
 from coordinator.embedded.oracle.application import build_application
 from coordinator.embedded.oracle.authorization import Authorizer, Role
@@ -30,6 +30,7 @@ from coordinator.embedded.oracle.records import Entry, Event
 from coordinator.embedded.oracle.routes import Served
 from coordinator.embedded.oracle.scoring import Scored
 from coordinator.embedded.oracle.service import Oracle
+from coordinator.embedded.oracle.statement import sign_event
 from coordinator.embedded.oracle.store import Store
 from coordinator.embedded.oracle.views import Json
 from coordinator.embedded.oracle.weather import Weather
@@ -95,6 +96,11 @@ class MockOracle:
         """Entries of an event in the order of their ids, which is the order of player indices. Raises KeyError."""
         self._event(event_id)
         return self._store.entries(event_id)
+
+    def sign_changed_statement(self, event_id: UUID, **changes: object) -> Json:
+        """What this oracle would state and sign if the event had been made with other members. Raises KeyError."""
+        changed = Event(**{**structs.asdict(self._event(event_id)), **changes})
+        return to_builtins(sign_event(changed, [e.id for e in self._store.entries(event_id)], self._oracle.key))
 
     async def __aenter__(self) -> Self:
         self._listener = listen(0)

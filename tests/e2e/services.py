@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,14 @@ def start_stack(directory: Path) -> Stack:
         stack.stop()
         raise
     return stack
+
+
+@dataclass(frozen=True, slots=True)
+class LightningNode:
+    """Where a node is and what it lets its owner do."""
+
+    url: str
+    macaroon: str
 
 
 class Services(World):
@@ -53,6 +63,29 @@ class Services(World):
         """Every switch off."""
         answer = await self._client.delete(f"{self.stack.control('keymeld')}/control/faults")
         answer.raise_for_status()
+
+    async def gateway_json(self, path: str, headers: dict[str, str] | None = None) -> Any:
+        """A read of the keymeld gateway."""
+        answer = await self._client.get(f"{self.stack.url('keymeld')}{path}", headers=headers)
+        return answer.raise_for_status().json()
+
+    async def hold_invoice(self, wallet: LightningNode, payment_hash: bytes, sats: int, description: bytes) -> str:
+        """A hold invoice of any node on any hash; its payment request."""
+        body = {
+            "hash": base64.b64encode(payment_hash).decode(),
+            "value": str(sats),
+            "description_hash": base64.b64encode(description).decode(),
+        }
+        headers = {"Grpc-Metadata-macaroon": wallet.macaroon}
+        answer = await self._client.post(f"{wallet.url}/v2/invoices/hodl", json=body, headers=headers)
+        return str(answer.raise_for_status().json()["payment_request"])
+
+    async def node(self, alias: str) -> LightningNode:
+        """A Lightning node of anyone's, without a channel."""
+        body = {"alias": alias, "capacity_sat": 0}
+        answer = await self._client.post(f"{self.stack.control('lightning')}/control/nodes", json=body)
+        made = answer.raise_for_status().json()
+        return LightningNode(made["url"], made["macaroon_hex"])
 
     async def lightning_away(self, away: bool) -> None:
         """Let the coordinator's Lightning node look as while it starts up."""

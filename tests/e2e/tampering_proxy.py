@@ -40,6 +40,8 @@ class TamperingProxy:
         """Posts to paths with these ends are answered 503 and go nowhere."""
         self.posted: list[str] = []
         """Ends of the paths that were posted to, refused ones included."""
+        self.canned: dict[str, bytes] = {}
+        """Answers by path that the service never hears of."""
         self._identities: dict[bytes, SecretKey] = {}
 
     def speak_for(self, identity: SecretKey) -> None:
@@ -50,6 +52,7 @@ class TamperingProxy:
         """Pass everything on from now on, and forget what was posted."""
         self.rewrite, self.later = None, ()
         self.posted.clear()
+        self.canned.clear()
 
     async def __aenter__(self) -> Self:
         self._client = httpx.AsyncClient(timeout=SECONDS, trust_env=False)
@@ -76,6 +79,9 @@ class TamperingProxy:
             self.posted.append(scope["path"].rsplit("/", 1)[-1])
         if scope["method"] != "GET" and scope["path"].endswith(self.later or ("\n",)):
             await _send(send, 503, b"{}")
+            return
+        if scope["path"] in self.canned:
+            await _send(send, 200, self.canned[scope["path"]])
             return
         answer = await self._client.request(
             scope["method"], f"{self.target}{path}", content=body, headers=self._headers(scope, path, body)

@@ -1,0 +1,551 @@
+"""The headless player refuses a coordinator that cheats: one lie at a time, and nothing leaves the player after it.
+
+One competition is held in each stage while a player behind a proxy is lied to. In the end the proxy is honest, and the
+same player goes on to a funded contract: what it refused were the lies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from coordinator.player.oracle import OracleReader
+from coordinator.player.play import Player
+from coordinator_core.competition.player_keys import entry_key
+from coordinator_core.errors import CoreError, InvalidSignature, VerificationFailed
+from coordinator_core.keymeld.access import SessionAccess, UserAccess
+from coordinator_core.keymeld.audit import BatchRefused, ManifestRefused
+from coordinator_core.keymeld.batch_item import EncryptedItem, PlainItem
+from coordinator_core.keymeld.credentials import SessionCredentials
+from coordinator_core.keymeld.manifest import SessionManifest, SignedManifest
+from coordinator_core.keymeld.plan import fresh_id
+from coordinator_core.keymeld.recipients import EnclaveRecipients
+from coordinator_core.nostr import nip44
+from coordinator_core.secp256k1 import generator_mul
+from coordinator_core.secret import Secret
+from coordinator_core.units import UnixTime
+from tests.e2e.application import CLOSING, Competition, TestApp
+from tests.e2e.conftest import Rig
+from tests.e2e.mock_oracle import Outcome
+from tests.e2e.tampering_proxy import TamperingProxy
+from tests.e2e.waiting import wait_for
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("tampering")]
+
+LONG = {**CLOSING, "sealing": 300, "approvals": 300}
+BINDING = {"join", "ready", "approvals"}
+Change = Callable[[Any], None]
+
+
+@dataclass(slots=True)
+class Stage:
+    """A competition with one player who is lied to and two who are not."""
+
+    app: TestApp
+    competition: Competition
+    coordinator: TamperingProxy
+    gateway: TamperingProxy
+    oracle: TamperingProxy
+    victim: Player
+    honest: list[Player]
+    secret: Secret = field(default_factory=lambda: Secret(bytes(32)))
+    tasks: list[asyncio.Task[Any]] = field(default_factory=list[asyncio.Task[Any]])
+
+    @property
+    def proxies(self) -> tuple[TamperingProxy, ...]:
+        """All three."""
+        return self.coordinator, self.gateway, self.oracle
+
+    def be_honest(self) -> None:
+        """No proxy changes anything from now on."""
+        for proxy in self.proxies:
+            proxy.honest()
+
+    def change_json(self, proxy: TamperingProxy, end: str, change: Change) -> None:
+        """Change the JSON of every answer whose path ends so."""
+
+        def rewrite(path: str, body: bytes) -> bytes:
+            if not path.endswith(end):
+                return body
+            value = msgspec.json.decode(body)
+            change(value)
+            return msgspec.json.encode(value)
+
+        proxy.rewrite = rewrite
+
+    async def refuses(self, error: type[CoreError], text: str) -> None:
+        """The victim stops with this error, and nothing that binds it was sent."""
+        try:
+            with pytest.raises(error, match=text) as seen:
+                async with asyncio.timeout(20):
+                    await self.victim.keep_appointment()
+            print("REFUSED", type(seen.value).__name__, seen.value)
+            assert not BINDING & set(self.coordinator.posted)
+        finally:
+            self.be_honest()
+
+    async def status(self) -> dict[str, Any]:
+        """The victim's status, as it really is."""
+        path = f"{self.victim.base}/keymeld/status?entry={self.victim.entry_id}"
+        return await self.victim.api.get_json(path, signed=True)
+
+    async def user(self) -> UserAccess:
+        """The victim's rights at the gateway."""
+        status = await self.status()
+        key = entry_key(self.victim.keys.secret, UUID(self.victim.entry_id), int(status["attempt"]))
+        return UserAccess(SessionAccess(status["keygen_session_id"], self.secret), self.victim.entry_id, key)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def own_rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """Services of this module's own: its competition stands still for long."""
+    made = Rig(tmp_path_factory.mktemp("tampering"))
+    yield made
+    await made.spoil()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def selling(own_rig: Rig) -> AsyncIterator[Stage]:
+    """Entries are open; the victim has not joined."""
+    app = await own_rig.app()
+    stack = app.services.stack
+    async with (
+        TamperingProxy(stack.url("coordinator")) as coordinator,
+        TamperingProxy(stack.url("keymeld")) as gateway,
+        TamperingProxy(app.oracle.url) as oracle,
+    ):
+        competition = await app.create_competition(
+            entries=3, closing=LONG, oracle_url=oracle.url, keymeld_gateway=gateway.url
+        )
+        victim = await app.new_player(competition, coordinator.url)
+        coordinator.speak_for(victim.keys.identity)
+        stage = Stage(app, competition, coordinator, gateway, oracle, victim, [])
+        yield stage
+        for task in stage.tasks:
+            task.cancel()
+        await asyncio.gather(*stage.tasks, return_exceptions=True)
+        await app.close()
+
+
+async def _refuses_ticket(stage: Stage, error: type[CoreError], text: str) -> None:
+    """A newcomer does not pay."""
+    newcomer = await stage.app.new_player(stage.competition, stage.coordinator.url)
+    stage.coordinator.speak_for(newcomer.keys.identity)
+    try:
+        with pytest.raises(error, match=text) as seen:
+            async with asyncio.timeout(20):
+                await newcomer.join(stage.app.picks(stage.competition, 0))
+        print("REFUSED", type(seen.value).__name__, seen.value)
+        assert await stage.app.get_entry_balance(stage.competition, newcomer) == 0
+    finally:
+        stage.be_honest()
+
+
+async def test_an_invoice_over_another_price(selling: Stage) -> None:
+    newcomer = await selling.app.new_player(selling.competition, selling.coordinator.url)
+    selling.coordinator.speak_for(newcomer.keys.identity)
+    reserved = await newcomer.api.post(f"{newcomer.base}/entries", {}, signed=True)
+    receipt = msgspec.json.decode(reserved["receipt"]["content"])
+    price = sum(receipt["price"].values())
+    thief = await selling.app.services.node("thief")
+    request = await selling.app.services.hold_invoice(
+        thief, bytes.fromhex(receipt["ticket_hash"]), price + 1_000, selling.competition.terms.hash
+    )
+
+    def rewrite(path: str, body: bytes) -> bytes:
+        if path.endswith("/entries"):
+            return msgspec.json.encode(reserved)
+        value = msgspec.json.decode(body)
+        if "payment_request" in value:
+            value["payment_request"] = request
+        return msgspec.json.encode(value) if path.endswith(reserved["entry_id"]) else body
+
+    selling.coordinator.rewrite = rewrite
+    try:
+        with pytest.raises(VerificationFailed, match="asks for another price"):
+            async with asyncio.timeout(20):
+                await newcomer.join(selling.app.picks(selling.competition, 0))
+        assert await selling.app.get_entry_balance(selling.competition, newcomer) == 0
+    finally:
+        selling.be_honest()
+
+
+async def test_a_receipt_over_another_price(selling: Stage) -> None:
+    def change(answer: Any) -> None:
+        content = msgspec.json.decode(answer["receipt"]["content"])
+        content["price"]["network_fee"] += 1
+        answer["receipt"]["content"] = msgspec.json.encode(content).decode()
+
+    selling.change_json(selling.coordinator, "/entries", change)
+    await _refuses_ticket(selling, CoreError, "receipt|event|id|signature")
+
+
+async def test_terms_that_are_not_those_of_the_receipt(selling: Stage) -> None:
+    selling.coordinator.rewrite = _other_terms
+    await _refuses_ticket(selling, CoreError, "terms")
+
+
+def _other_terms(path: str, body: bytes) -> bytes:
+    """Valid terms with another stake."""
+    return body.replace(b'"entry_fee":50000', b'"entry_fee":50001') if path.endswith("/terms") else body
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def sealing(selling: Stage) -> Stage:
+    """Everyone has a ticket, the honest players have sealed; the victim has not."""
+    app, competition = selling.app, selling.competition
+    await selling.victim.join(app.picks(competition, 0))
+    competition.players.append(selling.victim)
+    for _ in range(2):
+        selling.honest.append(await app.add_entry(competition))
+    await app.close_entries(competition)
+    await app.wait_for_state(competition, "awaiting_keygen")
+    selling.tasks.extend(asyncio.create_task(player.keep_appointment()) for player in selling.honest)
+
+    async def others_sealed() -> bool:
+        status = await selling.status()
+        waiting = [one["who"] for one in status["waiting_for"]]
+        return waiting == [selling.victim.entry_id] and status["manifest"] is not None
+
+    await wait_for(others_sealed, "the honest players' seals")
+    selling.be_honest()
+    return selling
+
+
+async def test_terms_that_change_after_the_ticket(sealing: Stage) -> None:
+    sealing.coordinator.rewrite = _other_terms
+    await sealing.refuses(VerificationFailed, "changed since the ticket was reserved")
+
+
+def _another_quota(manifest: SessionManifest) -> dict[str, Any]:
+    return {"max_signing_sessions": (manifest.max_signing_sessions or 0) + 1}
+
+
+def _no_quota(_: SessionManifest) -> dict[str, Any]:
+    return {"max_signing_sessions": None}
+
+
+def _fewer_subsets(manifest: SessionManifest) -> dict[str, Any]:
+    return {"subset_definitions": manifest.subset_definitions[:-1]}
+
+
+def _an_extra_subset(manifest: SessionManifest) -> dict[str, Any]:
+    first = manifest.subset_definitions[0]
+    again = type(first)(fresh_id(), first.participants)
+    return {"subset_definitions": (*manifest.subset_definitions, again)}
+
+
+def _another_slot_key(manifest: SessionManifest) -> dict[str, Any]:
+    user = next(u for u in manifest.users if u != manifest.coordinator_user_id)
+    return {"participant_verifiers": {**manifest.participant_verifiers, user: generator_mul((7).to_bytes(32, "big"))}}
+
+
+def _a_longer_timeout(manifest: SessionManifest) -> dict[str, Any]:
+    return {"timeout_secs": manifest.timeout_secs - 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (_another_quota, "max_signing_sessions"),
+        (_no_quota, "max_signing_sessions"),
+        (_fewer_subsets, "subset_definitions"),
+        (_an_extra_subset, "subset_definitions"),
+        (_another_slot_key, "participant_verifiers"),
+        (_a_longer_timeout, "timeout_secs"),
+    ],
+)
+async def test_a_manifest_with(sealing: Stage, change: Callable[[SessionManifest], dict[str, Any]], field: str) -> None:
+    """A session of the cheat's own, signed as it should be, with one thing changed."""
+    evil = _evil_session(sealing, await sealing.status(), change)
+    sealing.change_json(sealing.coordinator, "/keymeld/status", lambda status: status.update(evil))
+    await sealing.refuses(ManifestRefused, field)
+
+
+async def test_a_manifest_without_one_of_the_players_slots(sealing: Stage) -> None:
+    evil = _evil_session(sealing, await sealing.status(), lambda _: {}, without=sealing.victim.entry_id)
+    sealing.change_json(sealing.coordinator, "/keymeld/status", lambda status: status.update(evil))
+    await sealing.refuses(VerificationFailed, "has no slot for this entry")
+
+
+async def test_a_manifest_with_a_stranger(sealing: Stage) -> None:
+    evil = _evil_session(sealing, await sealing.status(), lambda _: {}, stranger=fresh_id())
+    sealing.change_json(sealing.coordinator, "/keymeld/status", lambda status: status.update(evil))
+    await sealing.refuses(VerificationFailed, "without a signed entry")
+
+
+def _evil_session(
+    stage: Stage,
+    status: dict[str, Any],
+    change: Callable[[SessionManifest], dict[str, Any]],
+    *,
+    without: str = "",
+    stranger: str = "",
+) -> dict[str, Any]:
+    """Manifest and recipients of a session that the cheat made itself: every signature in them is good."""
+    real = SignedManifest.from_value(status["manifest"])
+    coordinator = real.manifest.coordinator_user_id
+    slots = {u: k for u, k in real.manifest.participant_verifiers.items() if u not in (coordinator, without)}
+    if stranger:
+        slots[stranger] = generator_mul((9).to_bytes(32, "big"))
+    held = SessionCredentials.generate()
+    made = held.sign_manifest(
+        keygen_session_id=status["keygen_session_id"],
+        coordinator_user_id=coordinator,
+        slot_keys=slots,
+        places=stage.competition.terms.places,
+    ).manifest
+    changed = SessionManifest(**{**msgspec.structs.asdict(made), **change(made)})
+    signed = SignedManifest.sign(changed, held.creator_key)
+    old = EnclaveRecipients.from_value(status["recipients"], real)
+    assignments = {user: old.user_enclave_assignments.get(user, 0) for user in changed.users}
+    enclaves = {enclave: old.recipient_public_keys[enclave] for enclave in set(assignments.values())}
+    recipients = EnclaveRecipients.sign(signed, assignments, enclaves, held.creator_key)
+    return {
+        "manifest": msgspec.json.decode(signed.to_json()),
+        "recipients": msgspec.json.decode(recipients.to_json()),
+    }
+
+
+async def test_an_enclave_key_that_the_gateway_does_not_serve(sealing: Stage) -> None:
+    own = generator_mul((11).to_bytes(32, "big"))
+    sealing.change_json(sealing.gateway, "/public-key", lambda answer: answer.update(public_key=own.hex()))
+    await sealing.refuses(ManifestRefused, "recipient_public_keys")
+
+
+async def test_another_players_picks_that_were_exchanged(sealing: Stage) -> None:
+    def change(entries: list[dict[str, Any]]) -> None:
+        other = next(entry for entry in entries if entry["opened"] is not None)
+        pick = other["opened"]["picks"][0]
+        pick["choice"] = "under" if pick["choice"] != "under" else "over"
+
+    sealing.change_json(sealing.coordinator, "/entries", change)
+    await sealing.refuses(CoreError, "picks|commitment")
+
+
+async def test_another_players_entry_that_was_exchanged(sealing: Stage) -> None:
+    def change(entries: list[dict[str, Any]]) -> None:
+        other = next(entry for entry in entries if entry["entry_id"] != sealing.victim.entry_id)
+        content = msgspec.json.decode(other["event"]["content"])
+        content["payout_hash"] = "11" * 32
+        other["event"]["content"] = msgspec.json.encode(content).decode()
+
+    sealing.change_json(sealing.coordinator, "/entries", change)
+    await sealing.refuses(CoreError, "event|id|signature")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def signing(sealing: Stage) -> Stage:
+    """Every batch is at the gateway; the victim has not said ready."""
+    victim = sealing.victim
+    sealing.be_honest()
+    sealing.coordinator.later = ("/ready", "/approvals")
+    task = asyncio.create_task(victim.keep_appointment())
+
+    async def compared() -> bool:
+        return "ready" in sealing.coordinator.posted
+
+    await wait_for(compared, "the victim's comparison of an honest contract")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    status = await sealing.status()
+    conversation = nip44.conversation_key(
+        victim.keys.identity, bytes.fromhex(sealing.competition.terms.coordinator_key)
+    )
+    sealing.secret = Secret(bytes.fromhex(nip44.decrypt(status["encrypted_session_secret"], conversation)))
+    sealing.be_honest()
+    return sealing
+
+
+async def test_an_event_with_other_dates_than_the_terms(signing: Stage) -> None:
+    event = signing.competition.terms.oracle.event_ids[1]
+    later = signing.competition.terms.observation.window.end + 3_600
+    # The oracle's own signature, over an event that a cheat had it announce.
+    statement = signing.app.oracle.sign_changed_statement(event, end=later)
+    signing.change_json(signing.oracle, f"/events/{event}", lambda answer: answer.update(statement=statement))
+    await signing.refuses(VerificationFailed, "end_observation_date")
+
+
+async def test_a_statement_of_another_oracle(signing: Stage) -> None:
+    event = signing.competition.terms.oracle.event_ids[1]
+
+    def change(answer: dict[str, Any]) -> None:
+        answer["statement"]["signature"] = "11" * 64
+
+    signing.change_json(signing.oracle, f"/events/{event}", change)
+    await signing.refuses(CoreError, "statement")
+
+
+async def test_another_players_picks_at_the_oracle(signing: Stage) -> None:
+    event = signing.competition.terms.oracle.event_ids[1]
+
+    def change(answer: dict[str, Any]) -> None:
+        other = next(entry for entry in answer["entries"] if entry["id"] != signing.victim.entry_id)
+        pick = other["picks"][0]
+        pick["prediction"] = "Under" if pick["prediction"].lower() != "under" else "Over"
+
+    signing.change_json(signing.oracle, f"/events/{event}", change)
+    await signing.refuses(VerificationFailed, "another entry stands at the oracle")
+
+
+def _another_payout_hash(document: dict[str, Any]) -> None:
+    document["parameters"]["players"][0]["payout_hash"] = "22" * 32
+
+
+def _exchanged_players(document: dict[str, Any]) -> None:
+    document["parameters"]["players"].reverse()
+
+
+def _another_locking_point(document: dict[str, Any]) -> None:
+    document["parameters"]["event"]["locking_points"].reverse()
+
+
+def _another_delta(document: dict[str, Any]) -> None:
+    document["parameters"]["relative_locktime_block_delta"] += 1
+
+
+def _another_market_maker(document: dict[str, Any]) -> None:
+    document["parameters"]["market_maker"]["pubkey"] = generator_mul((13).to_bytes(32, "big")).hex()
+
+
+def _less_money(document: dict[str, Any]) -> None:
+    document["parameters"]["funding_value"] -= 1_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _another_payout_hash,
+        _exchanged_players,
+        _another_locking_point,
+        _another_delta,
+        _another_market_maker,
+        _less_money,
+    ],
+)
+async def test_parameters_with(signing: Stage, change: Change) -> None:
+    signing.change_json(signing.coordinator, "/contract", change)
+    await signing.refuses(CoreError, "contract|parameters|market maker")
+
+
+async def test_another_outpoint_makes_every_item_another_one(signing: Stage) -> None:
+    signing.change_json(signing.coordinator, "/contract", lambda document: document.update(outpoint="33" * 32 + ":0"))
+    await signing.refuses(BatchRefused, "message that is not the contract's")
+
+
+def _opened(stage: Stage, items: list[dict[str, Any]]) -> list[PlainItem]:
+    return [EncryptedItem.from_wire(item, f"items[{i}]").decrypt(stage.secret) for i, item in enumerate(items)]
+
+
+def _sealed(stage: Stage, item: PlainItem) -> dict[str, Any]:
+    return EncryptedItem.encrypt(item, stage.secret).wire(item.message)
+
+
+def _exchange_items(stage: Stage, change: Callable[[list[PlainItem]], list[PlainItem]]) -> None:
+    """What the gateway would serve, had the coordinator sent other items."""
+
+    def rewrite(status: dict[str, Any]) -> None:
+        status["batch_items"] = [_sealed(stage, item) for item in change(_opened(stage, status["batch_items"]))]
+
+    stage.change_json(stage.gateway, f"/status/{stage.victim.entry_id}", rewrite)
+
+
+def _regular(item: PlainItem) -> PlainItem:
+    """Signed without its adaptor point an outcome could be broadcast at once."""
+    return PlainItem(item.batch_item_id, item.message, None, item.subset_id)
+
+
+def _foreign(item: PlainItem) -> PlainItem:
+    return PlainItem(fresh_id(), b"\x44" * 32, None, item.subset_id)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda items: [_regular(items[0]), *items[1:]], "has another adaptor point, or none"),
+        (lambda items: [_foreign(items[0]), *items[1:]], "message that is not the contract's"),
+        (lambda items: [*items, _foreign(items[0])], "message that is not the contract's"),
+        (lambda items: [*items, items[0]], "is signed a second time"),
+        (lambda items: items[1:], "items of the contract are in none"),
+    ],
+    ids=["regular outcome", "foreign message", "extra item", "item twice", "missing item"],
+)
+async def test_a_batch_with(signing: Stage, change: Callable[[list[PlainItem]], list[PlainItem]], text: str) -> None:
+    _exchange_items(signing, change)
+    await signing.refuses(BatchRefused, text)
+
+
+async def test_an_extra_batch(signing: Stage) -> None:
+    await _name_another_session(signing, replaces=False, change=lambda items: [_foreign(items[0])])
+    await signing.refuses(BatchRefused, "message that is not the contract's")
+
+
+async def test_an_extra_batch_without_items(signing: Stage) -> None:
+    await _name_another_session(signing, replaces=False, change=lambda _: [])
+    await signing.refuses(BatchRefused, "are not the 1 batches")
+
+
+async def test_a_spare_session_with_other_items(signing: Stage) -> None:
+    await _name_another_session(signing, replaces=True, change=lambda items: [*items[1:], _foreign(items[0])])
+    await signing.refuses(BatchRefused, "does not hold exactly the items of the session it replaces")
+
+
+async def _name_another_session(
+    stage: Stage, *, replaces: bool, change: Callable[[list[PlainItem]], list[PlainItem]]
+) -> None:
+    """A session that the status names beside the real one, served by the gateway with items of the cheat's."""
+    status = await stage.status()
+    [real] = [one["session"] for one in status["signing_sessions"]]
+    another = fresh_id()
+    user = await stage.user()
+    path = f"/api/v1/signing/{real}/status/{stage.victim.entry_id}"
+    now = UnixTime((await stage.app.services.gateway_json("/api/v1/enclaves/0/public-key"))["timestamp"])
+    served = await stage.app.services.gateway_json(path, {"X-User-Signature": user.header(real, now)})
+    items = [_sealed(stage, item) for item in change(_opened(stage, served["batch_items"]))]
+    canned = msgspec.json.encode({**served, "signing_session_id": another, "batch_items": items})
+    stage.gateway.canned[f"/api/v1/signing/{another}/status/{stage.victim.entry_id}"] = canned
+    named = {"session": another, "replaces": real if replaces else None}
+    stage.change_json(stage.coordinator, "/keymeld/status", lambda s: s["signing_sessions"].append(named))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def signed(signing: Stage) -> Stage:
+    """The contract is signed: the proxy was honest meanwhile, and the victim went on."""
+    signing.be_honest()
+    async with asyncio.timeout(60):
+        await signing.victim.keep_appointment()
+        await asyncio.gather(*signing.tasks)
+    assert BINDING - {"join"} <= set(signing.coordinator.posted)
+    signing.be_honest()
+    return signing
+
+
+async def test_a_kit_with_one_wrong_signature(signed: Stage) -> None:
+    def change(kit: dict[str, Any]) -> None:
+        signatures = kit["contract"]["signatures"]
+        group = next(iter(signatures.values()))
+        name, signature = next(iter(group.items()))
+        group[name] = signature[:-2] + ("00" if signature[-2:] != "00" else "01")
+
+    signed.change_json(signed.coordinator, "/kit", change)
+    await signed.refuses(InvalidSignature, "signature")
+
+
+async def test_the_honest_contract_goes_on_to_the_end(signed: Stage) -> None:
+    app, competition = signed.app, signed.competition
+    await app.confirm_funding(competition)
+    await app.attest(competition, Outcome((competition.index_of(signed.victim),)))
+    states = await app.take_prizes(competition)
+    assert states[signed.victim.entry_id] == "PAID"
+    await app.wait_for_state(competition, "completed", each=app.mine_blocks)
+    await app.require_balanced_books(competition)
+    reader = OracleReader(competition.terms.oracle.url)
+    assert await reader.attestation(str(competition.terms.oracle.event_ids[1])) is not None
+    await reader.close()
