@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -67,6 +68,11 @@ class TestApp:
         self.chain = chain
         self._next_player = 0
         self._wallets: list[Player] = []
+
+    @property
+    def coordinator_directory(self) -> Path:
+        """The coordinator's data directory."""
+        return self.services.stack.directory / "coordinator"
 
     async def start_coordinator(self) -> None:
         """A new process on the same directory, address and oracle."""

@@ -102,7 +102,21 @@ class Story:
             raise WorldError("demo", "the terms are not known")
         await self.world.pass_until(self.terms.observation.signing_date + 1)
         await self.until("outcome_broadcasted")
+        await self._confirm("outcome")
+
+    async def _confirm(self, role: str) -> None:
+        """One block once the node holds the transaction of a role: stakes are paid when the expiry is in the chain."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not await self._was_sent(role):
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError:
+            raise WorldError("competition", f"sent no {role} transaction within a minute") from None
         await self.world.mine()
+
+    async def _was_sent(self, role: str) -> bool:
+        shown = (await self.world.competition(self.competition))["transactions"]
+        return any(item["role"] == role for item in shown)
 
     async def script_nobody_right(self) -> None:
         """Observations so far off the forecasts that no pick of the refund scenario is right."""
@@ -180,7 +194,7 @@ class Story:
         for _ in range(11):
             await self.world.mine()
         await self.until("expiry_broadcasted")
-        await self.world.mine()
+        await self._confirm("expiry")
 
     async def close(self) -> None:
         """Close the players' connections."""

@@ -1,8 +1,8 @@
 """Funding broadcast but not yet confirmed enough while holds run short (money section 3).
 
-At left 12 or F + 12 the funding wants a bump (its change output is kept for it). At left 6 or F + 18, for all tickets at once: settle if our node holds the funding in mempool
-or chain (the one exception to "settle after confirmation"); otherwise cancel all, stop announcing it, and spend one of
-its inputs back to ourselves.
+At left 12 or F + 12 the funding wants a bump; its change output is kept for it. At left 6 or F + 18, for all tickets at
+once: settle if our node holds the funding in mempool or chain (the one exception to "settle after confirmation");
+otherwise cancel all, stop announcing it, and spend one of its inputs back to ourselves.
 """
 
 from __future__ import annotations

@@ -1,0 +1,34 @@
+"""What every fact is: written once or upserted by its natural key."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+
+class Fact(Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """Base of every fact. `key` is unique within its kind and competition."""
+
+    repeatable: ClassVar[bool] = False
+    """True when a later observation replaces an earlier one; else the first one stands."""
+
+    @property
+    def key(self) -> str:
+        """Natural key within (competition, kind)."""
+        return ""
+
+    @classmethod
+    def kind(cls) -> str:
+        """The tag under which it is stored."""
+        return str(cls.__struct_config__.tag)
+
+
+class AttemptFact(Fact, frozen=True, kw_only=True):
+    """A fact of one attempt of the closing (1 to 8)."""
+
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        return str(self.attempt)

@@ -1,0 +1,39 @@
+"""What people were told, and what they asked for."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from coordinator.domain.facts.base import Fact
+
+
+class Notified(Fact, frozen=True, kw_only=True, tag="notified"):
+    """A player was told of a topic, or no relay took it after several tries."""
+
+    entry_id: str
+    topic: str
+    delivered: bool
+
+    @property
+    def key(self) -> str:
+        return f"{self.topic}/{self.entry_id}"
+
+
+class CancelAsked(Fact, frozen=True, kw_only=True, tag="cancel_asked"):
+    """An operator asked to cancel while entries are open."""
+
+    by: str
+    reason: str
+
+
+class NeedsOperator(Fact, frozen=True, kw_only=True, tag="needs_operator"):
+    """Trouble that a person must look at; nothing protective stops for it."""
+
+    repeatable: ClassVar[bool] = True
+    topic: str
+    reason: str
+    resume: str
+
+    @property
+    def key(self) -> str:
+        return self.topic
