@@ -108,7 +108,9 @@ class Story:
         """One block once the node holds the transaction of a role: stakes are paid when the expiry is in the chain."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while not await self._was_sent(role):
+                while True:
+                    if await self._was_sent(role):
+                        break
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise WorldError("competition", f"sent no {role} transaction within a minute") from None

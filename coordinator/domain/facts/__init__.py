@@ -20,6 +20,7 @@ from coordinator.domain.facts.keygen import (
     Seal,
     SessionOpen,
 )
+from coordinator.domain.facts.onchain import Attested, Built, CoinsReleased, HoldsDecided, Sent
 from coordinator.domain.facts.payouts import EntryKeyHeld, Payout, PreimageHeld, PrizeState
 from coordinator.domain.facts.people import CancelAsked, NeedsOperator, Notified
 from coordinator.domain.facts.signing import (

@@ -17,6 +17,7 @@ from coordinator.domain.facts.keygen import (
     Seal,
     SessionOpen,
 )
+from coordinator.domain.facts.onchain import Attested, Built, CoinsReleased, HoldsDecided, Sent
 from coordinator.domain.facts.payouts import EntryKeyHeld, Payout, PreimageHeld
 from coordinator.domain.facts.people import CancelAsked, NeedsOperator, Notified
 from coordinator.domain.facts.signing import (
