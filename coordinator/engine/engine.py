@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from coordinator.domain.competitions.states import Competition
+from coordinator.domain.competitions.states import AwaitingKeygen, AwaitingSigning, Competition
+from coordinator.domain.facts import Outage
 from coordinator.domain.lane import Lane
 from coordinator.engine import codec
 from coordinator.engine.applier import Applier
@@ -21,6 +22,10 @@ from coordinator.engine.wakeups import Wakeups
 from coordinator.engine.worker import Worker
 from coordinator_core.errors import Fault
 
+WINDOWED = (AwaitingKeygen, AwaitingSigning)
+LEAST_DOWNTIME = 3
+"""Seconds: a shorter silence of a competition is no outage."""
+START_PRIORITY = 1
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 
 log = structlog.get_logger()
@@ -40,6 +45,7 @@ class Engine:
     async def start(self) -> None:
         """Make sure of a chain cursor, then start every loop."""
         await self._chain.start()
+        await self._note_downtime()
         worker = Worker(self.store, self.clock, self.wakeups, executors(self.services))
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "chain": self._chain.run,
@@ -48,6 +54,20 @@ class Engine:
             "timers": TimerLoop(self.store, self.clock, self.wakeups).run,
         }
         self._tasks = [asyncio.create_task(_supervise(name, loop), name=name) for name, loop in loops.items()]
+
+    async def _note_downtime(self) -> None:
+        """We were down ourselves since a competition was last active: that time does not count against its players."""
+        now = self.clock.wall()
+        for lane in await self.store.lanes():
+            record = await self.store.lane(lane)
+            last = await self.store.last_activity(lane)
+            if record is None or last is None or not isinstance(codec.decode_state(record.state), WINDOWED):
+                continue
+            if now - last >= LEAST_DOWNTIME:
+                outage = Outage(service="coordinator", since=last, until=now)
+                async with self.store.write() as tx:
+                    await tx.put_facts(lane, [outage], "start", now)
+                    await tx.notify(lane, START_PRIORITY, "start", f"{lane}/{now}", "start", now)
 
     async def stop(self) -> None:
         """Stop the loops; what was claimed is taken up again when its lease ends."""

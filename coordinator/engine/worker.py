@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 import uuid
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 import structlog
 
 from coordinator.domain.duties import Channel
+from coordinator.domain.facts import Outage
 from coordinator.engine import codec
 from coordinator.engine.apply import world_of
 from coordinator.engine.clockwork import Clockwork
@@ -19,11 +21,13 @@ from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.faults import PortError, Unreachable
 from coordinator.ports.store import DutyRow, Store
 from coordinator_core.errors import CoreError
+from coordinator_core.units import UnixTime
 
 LEASE_SECONDS = 30.0
 IDLE_SECONDS = 0.5
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
 RESULT_PRIORITY = 0
+CLOSING_CHANNELS = frozenset(c.value for c in (Channel.ORACLE, Channel.KEYMELD, Channel.CHAIN, Channel.LOCAL))
 LIMITS: Mapping[str, int] = {
     Channel.ORACLE.value: 4,
     Channel.KEYMELD.value: 8,
@@ -81,13 +85,15 @@ class Worker:
             self._wakeups.duties.set()
 
     async def _attempt(self, row: DutyRow) -> Outcome:
+        began = self._clock.wall()
         try:
             async with asyncio.timeout(LEASE_SECONDS * 0.9):
                 return await self._execute(row)
         except TimeoutError:
             return Again(_backoff(row.failures), reason="took longer than its lease")
         except Unreachable as error:
-            return Again(max(error.retry_after or 0.0, _backoff(row.failures)), reason=str(error))
+            pause = max(error.retry_after or 0.0, _backoff(row.failures))
+            return Again(pause, self._outage(row, began, pause), reason=str(error))
         except (PortError, CoreError) as error:
             log.warning("duty failed", duty=row.id, code=error.code, error=str(error))
             return Again(_backoff(row.failures), reason=str(error))
@@ -95,6 +101,13 @@ class Worker:
             # A defect of ours must not end the loop for every other competition; it is retried, counted and seen.
             log.exception("duty raised", duty=row.id)
             return Again(_backoff(row.failures + 3), reason=f"{type(error).__name__}: {error}")
+
+    def _outage(self, row: DutyRow, began: UnixTime, pause: float) -> tuple[Outage, ...]:
+        """A service that the windows of the closing hang on was down from this attempt until the next one."""
+        if row.channel not in CLOSING_CHANNELS:
+            return ()
+        until = UnixTime(self._clock.wall() + math.ceil(pause))
+        return (Outage(service=row.channel, since=began, until=until),)
 
     async def _execute(self, row: DutyRow) -> Outcome:
         record = await self._store.lane(row.lane)

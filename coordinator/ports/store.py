@@ -239,6 +239,10 @@ class Store(Protocol):
         """Watches that the past was not searched for yet."""
         ...
 
+    async def last_activity(self, lane: str) -> UnixTime | None:
+        """When anything of a competition was last observed (wall clock)."""
+        ...
+
     async def timer_due(self, wall: UnixTime, domain: UnixTime, height: Height) -> bool:
         """True when a timer could fire. A read: does not take the write lock."""
         ...

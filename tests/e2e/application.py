@@ -202,6 +202,10 @@ class TestApp:
             for place, (target, metric) in enumerate(chosen)
         )
 
+    async def cancel(self, competition: Competition, reason: str) -> None:
+        """The operator cancels."""
+        await self.services.operator("POST", f"/competitions/{competition.id}/cancel", {"reason": reason})
+
     async def mine_blocks(self, blocks: int = 1) -> None:
         """Mine."""
         await self.chain.mine(blocks)

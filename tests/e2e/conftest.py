@@ -75,5 +75,6 @@ async def app(rig: Rig, request: pytest.FixtureRequest) -> AsyncIterator[TestApp
     made = await rig.app()
     yield made
     await made.close()
+    made.oracle.away = False
     if request.node.stash.get(FAILED, False):
         await rig.spoil()

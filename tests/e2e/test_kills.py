@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from coordinator.embedded.oracle.faults import WriteFault
+from coordinator_core.competition.schedule import end_of_closing
 from tests.e2e.application import Competition, TestApp
 from tests.e2e.mock_oracle import Outcome
 
@@ -34,6 +35,7 @@ class Killer:
             "awaiting_signing": self._slow_signing,
             "funding_ready": self._lightning_away,
             "funding_confirmed": self._lightning_away,
+            "returning": self._lightning_away,
         }
 
     async def _oracle_away(self, held: bool) -> None:
@@ -149,3 +151,46 @@ async def _pay(app: TestApp, killer: Killer, competition: Competition) -> None:
     await killer.kill(competition.id, "completed")
     await app.wait_for_state(competition, "completed")
     assert (await winner.api.get_json(f"{winner.own}/payout", signed=True))["state"] == "PAID"
+
+
+async def test_a_killed_coordinator_goes_on_after_the_expiry(app: TestApp) -> None:
+    competition = await app.create_competition(entries=3)
+    await app.sell_and_sign(competition, 3)
+    await app.confirm_funding(competition)
+    await app.advance_time(competition.terms.contract.expiry)
+    await app.wait_for_state(competition, "expiry_broadcasted")
+    await app.restart_coordinator()
+    await app.confirm_first(competition)
+    assert set((await app.take_prizes(competition)).values()) == {"PAID"}
+    await app.wait_for_state(competition, "completed", each=app.mine_blocks)
+    await app.require_balanced_books(competition)
+
+
+async def test_a_killed_coordinator_goes_on_giving_tickets_back(app: TestApp) -> None:
+    killer = Killer(app, ("returning", "cancelled"))
+    competition = await app.create_competition(entries=3)
+    await app.join_all(competition, 2)
+    await killer.hold("returning")
+    await app.cancel(competition, "the weather is bad")
+    await killer.kill(competition.id, "returning")
+    await killer.kill(competition.id, "cancelled")
+    assert await app.wait_for_state(competition, "cancelled")
+    killer.require_done()
+    assert await app.ticket_states(competition) == ["CANCELED"] * 2
+    assert await app.require_balanced_books(competition) == {}
+
+
+async def test_a_killed_coordinator_remembers_a_failure(app: TestApp) -> None:
+    killer = Killer(app, ("failed",))
+    competition = await app.create_competition(entries=3)
+    await app.join_all(competition, 3)
+    app.oracle.away = True
+    await app.close_entries(competition)
+    await app.wait_for_state(competition, "escrow_confirmed")
+    # The oracle stays away until the closing is over.
+    await app.chain.pass_until(end_of_closing(competition.terms.schedule))
+    await killer.kill(competition.id, "failed")
+    assert await app.wait_for_state(competition, "failed")
+    app.oracle.away = False
+    assert await app.ticket_states(competition) == ["CANCELED"] * 3
+    assert await app.require_balanced_books(competition) == {}

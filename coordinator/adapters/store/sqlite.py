@@ -11,7 +11,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, and_, event, or_, select, text
+from sqlalchemy import Connection, and_, event, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -128,6 +128,13 @@ class SqliteStore:
         query = select(c.lane, c.keytype, c.key).where(c.backfilled == 0)
         async with self._reader.connect() as connection:
             return [(row.lane, Watch(row.keytype, row.key)) for row in await connection.execute(query)]
+
+    async def last_activity(self, lane: str) -> UnixTime | None:
+        """See ports.store.Store."""
+        query = select(func.max(t.fact.c.observed_at)).where(t.fact.c.lane == lane)
+        async with self._reader.connect() as connection:
+            seen = await connection.scalar(query)
+        return None if seen is None else UnixTime(seen)
 
     async def timer_due(self, wall: UnixTime, domain: UnixTime, height: Height) -> bool:
         """See ports.store.Store."""

@@ -13,6 +13,7 @@ from coordinator.domain.facts import (
     EntriesPosted,
     Forwarded,
     HoldsRead,
+    Outage,
     Ready,
     Registered,
     Seal,
@@ -20,10 +21,10 @@ from coordinator.domain.facts import (
     SpareOpen,
 )
 from coordinator.domain.lane import Lane
-from coordinator_core.competition.closing import is_left_out, max_signing_sessions, was_late
+from coordinator_core.competition.closing import is_left_out, max_signing_sessions, was_late, window_end
 from coordinator_core.competition.observation import ATTEMPTS
 from coordinator_core.competition.schedule import may_start_attempt
-from coordinator_core.units import UnixTime
+from coordinator_core.units import Seconds, UnixTime
 
 
 def may_start(lane: Lane, attempt: int, players: int) -> str | None:
@@ -40,7 +41,7 @@ def may_start(lane: Lane, attempt: int, players: int) -> str | None:
 def sealing_deadline(lane: Lane, attempt: int) -> UnixTime | None:
     """Wall time at which the sealing window ends; None before the session is open."""
     opened = lane.facts.get(SessionOpen, attempt)
-    return None if opened is None else UnixTime(opened.opened_at + lane.terms.schedule.closing.sealing)
+    return None if opened is None else _ends(lane, opened.opened_at, lane.terms.schedule.closing.sealing)
 
 
 def approval_deadline(lane: Lane, attempt: int) -> UnixTime | None:
@@ -49,7 +50,12 @@ def approval_deadline(lane: Lane, attempt: int) -> UnixTime | None:
     if opened is None:
         return None
     starts = [opened.opened_at, *(spare.opened_at for spare in lane.facts.of_attempt(SpareOpen, attempt))]
-    return UnixTime(max(starts) + lane.terms.schedule.closing.approvals)
+    return _ends(lane, UnixTime(max(starts)), lane.terms.schedule.closing.approvals)
+
+
+def _ends(lane: Lane, start: UnixTime, length: Seconds) -> UnixTime:
+    """The end of a window; time in which coordinator, gateway, oracle or node was down does not count."""
+    return window_end(start, length, [(outage.since, outage.until) for outage in lane.facts.all(Outage)])
 
 
 def open_batches(lane: Lane, attempt: int) -> tuple[Batch, ...]:

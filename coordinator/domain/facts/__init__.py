@@ -21,6 +21,7 @@ from coordinator.domain.facts.keygen import (
     SessionOpen,
 )
 from coordinator.domain.facts.onchain import Attested, Built, CoinsReleased, HoldsDecided, Sent
+from coordinator.domain.facts.outages import Outage
 from coordinator.domain.facts.payouts import EntryKeyHeld, Payout, PreimageHeld, PrizeState
 from coordinator.domain.facts.people import CancelAsked, NeedsOperator, Notified
 from coordinator.domain.facts.signing import (
@@ -68,6 +69,7 @@ __all__ = [
     "NeedsOperator",
     "Notified",
     "OracleEvent",
+    "Outage",
     "Payout",
     "Pinned",
     "PlanningChecked",

@@ -18,6 +18,7 @@ from coordinator.domain.facts.keygen import (
     SessionOpen,
 )
 from coordinator.domain.facts.onchain import Attested, Built, CoinsReleased, HoldsDecided, Sent
+from coordinator.domain.facts.outages import Outage
 from coordinator.domain.facts.payouts import EntryKeyHeld, Payout, PreimageHeld
 from coordinator.domain.facts.people import CancelAsked, NeedsOperator, Notified
 from coordinator.domain.facts.signing import (
@@ -64,6 +65,7 @@ AnyFact = (
     | HoldsDecided
     | Sent
     | Attested
+    | Outage
     | Payout
     | PreimageHeld
     | EntryKeyHeld
