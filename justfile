@@ -20,11 +20,11 @@ build:
 
 # Run the tests; arguments go to pytest
 test *ARGS:
-    @pytest -n auto "$@"
+    @pytest -n auto --dist loadgroup "$@"
 
 # Run the tests that drive the whole product over HTTP
 e2e *ARGS:
-    @pytest -n auto -m e2e tests/e2e "$@"
+    @pytest -n auto --dist loadgroup -m e2e tests/e2e "$@"
 
 # Format the code
 fmt:

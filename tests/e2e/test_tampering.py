@@ -23,6 +23,7 @@ from coordinator_core.keymeld.plan import fresh_id
 from coordinator_core.nostr import nip44
 from coordinator_core.secp256k1 import generator_mul
 from coordinator_core.secret import Secret
+from tests.e2e import lies
 from tests.e2e.cheating import CoordinatorSecrets
 from tests.e2e.conftest import Rig
 from tests.e2e.mock_oracle import Outcome
@@ -169,42 +170,15 @@ async def test_terms_that_change_after_the_ticket(sealing: Stage) -> None:
     await sealing.refuses(VerificationFailed, "changed since the ticket was reserved")
 
 
-def _another_quota(manifest: SessionManifest) -> dict[str, Any]:
-    return {"max_signing_sessions": (manifest.max_signing_sessions or 0) + 1}
-
-
-def _no_quota(_: SessionManifest) -> dict[str, Any]:
-    return {"max_signing_sessions": None}
-
-
-def _fewer_subsets(manifest: SessionManifest) -> dict[str, Any]:
-    return {"subset_definitions": manifest.subset_definitions[:-1]}
-
-
-def _an_extra_subset(manifest: SessionManifest) -> dict[str, Any]:
-    first = manifest.subset_definitions[0]
-    again = type(first)(fresh_id(), first.participants)
-    return {"subset_definitions": (*manifest.subset_definitions, again)}
-
-
-def _another_slot_key(manifest: SessionManifest) -> dict[str, Any]:
-    user = next(u for u in manifest.users if u != manifest.coordinator_user_id)
-    return {"participant_verifiers": {**manifest.participant_verifiers, user: generator_mul((7).to_bytes(32, "big"))}}
-
-
-def _a_longer_timeout(manifest: SessionManifest) -> dict[str, Any]:
-    return {"timeout_secs": manifest.timeout_secs - 1}
-
-
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        (_another_quota, "max_signing_sessions"),
-        (_no_quota, "max_signing_sessions"),
-        (_fewer_subsets, "subset_definitions"),
-        (_an_extra_subset, "subset_definitions"),
-        (_another_slot_key, "participant_verifiers"),
-        (_a_longer_timeout, "timeout_secs"),
+        (lies.another_quota, "max_signing_sessions"),
+        (lies.no_quota, "max_signing_sessions"),
+        (lies.fewer_subsets, "subset_definitions"),
+        (lies.an_extra_subset, "subset_definitions"),
+        (lies.another_slot_key, "participant_verifiers"),
+        (lies.another_timeout, "timeout_secs"),
     ],
 )
 async def test_a_manifest_with(sealing: Stage, change: Callable[[SessionManifest], dict[str, Any]], field: str) -> None:
@@ -308,39 +282,15 @@ async def test_another_players_picks_at_the_oracle(signing: Stage) -> None:
     await signing.refuses(VerificationFailed, "another entry stands at the oracle")
 
 
-def _another_payout_hash(document: dict[str, Any]) -> None:
-    document["parameters"]["players"][0]["payout_hash"] = "22" * 32
-
-
-def _exchanged_players(document: dict[str, Any]) -> None:
-    document["parameters"]["players"].reverse()
-
-
-def _another_locking_point(document: dict[str, Any]) -> None:
-    document["parameters"]["event"]["locking_points"].reverse()
-
-
-def _another_delta(document: dict[str, Any]) -> None:
-    document["parameters"]["relative_locktime_block_delta"] += 1
-
-
-def _another_market_maker(document: dict[str, Any]) -> None:
-    document["parameters"]["market_maker"]["pubkey"] = generator_mul((13).to_bytes(32, "big")).hex()
-
-
-def _less_money(document: dict[str, Any]) -> None:
-    document["parameters"]["funding_value"] -= 1_000
-
-
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        (_another_payout_hash, "parameters.players"),
-        (_exchanged_players, "parameters.players"),
-        (_another_locking_point, "parameters.event"),
-        (_another_delta, "parameters.relative_locktime_block_delta"),
-        (_another_market_maker, "another market maker key"),
-        (_less_money, "parameters.funding_value"),
+        (lies.another_payout_hash, "parameters.players"),
+        (lies.exchanged_players, "parameters.players"),
+        (lies.another_locking_point, "parameters.event"),
+        (lies.another_delta, "parameters.relative_locktime_block_delta"),
+        (lies.another_market_maker, "another market maker key"),
+        (lies.less_money, "parameters.funding_value"),
     ],
 )
 async def test_parameters_with(signing: Stage, change: Change, field: str) -> None:
