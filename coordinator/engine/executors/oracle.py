@@ -60,6 +60,9 @@ class PublishTermsExecutor:
         lines: tuple[Line, ...] = ()
         if draft.scoring is ScoringRules.LINES:
             lines = (await self._s.oracle.create_event(draft.lines_event(metrics, event_ids))).lines
+        # The node's own tip: our cursor may lag, and a deadline F counted from it could already have passed.
+        tip = await self._s.chain.tip()
+        now = tip.time if self._s.clock.chain_time else lane.world.now
         setting = Setting(
             competition_id=UUID(lane.id),
             coordinator_key=self._s.secrets.signing_key("nostr").x_only,
@@ -67,11 +70,11 @@ class PublishTermsExecutor:
             event_ids=event_ids,
             metrics=metrics,
             lines=lines,
-            tip=lane.world.tip,
-            now=lane.world.now,
+            tip=tip.height,
+            now=now,
         )
         terms = fix_terms(draft, setting)
-        budget(terms, lane.world.tip, lane.world.now, lane.world.cancel_delta).require()
+        budget(terms, tip.height, now, lane.world.cancel_delta).require()
         return terms.to_bytes()
 
 
