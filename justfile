@@ -14,9 +14,10 @@ dev *ARGS:
 demo *ARGS:
     @python -m coordinator.cli.main demo "$@"
 
-# Set up only: packages and frontend are there when this prints its line
-build:
-    @echo "ready: Python packages in .venv, frontend in frontend/static"
+# Set up only: packages and frontend are there when this prints its line; `build --wheel` makes dist/*.whl of them
+build *ARGS:
+    @[ "${1:-}" != --wheel ] || python -m pip --disable-pip-version-check wheel . --quiet --no-index --no-deps --no-build-isolation --wheel-dir dist
+    @echo "ready: Python packages in .venv, frontend in frontend/static${1:+, wheel in dist}"
 
 # Run the tests; arguments go to pytest
 test *ARGS:
@@ -39,7 +40,24 @@ lint:
     lint-imports
     deptry .
 
-# Run the coordinator with a settings file
+# Find bitcoind and LND, or build them once into the user's cache (about 10 minutes)
+daemons *ARGS:
+    @python -m tools.daemons "$@"
+
+# Run the contract suites and the scenarios on real bitcoind and LND; arguments go to pytest
+regtest *ARGS:
+    @python -m tools.daemons
+    @COORDINATOR_REGTEST=1 pytest -m regtest tests/contract tests/regtest "$@"
+
+# Start every service in the background, for `run`; state is in .dev
+start *ARGS:
+    @python -m coordinator.cli.main start "$@"
+
+# End what `start` started
+stop *ARGS:
+    @python -m coordinator.cli.main stop "$@"
+
+# Run the coordinator with a settings file, or on the services of `start`
 run *ARGS:
     @python -m coordinator.cli.main run "$@"
 
@@ -47,7 +65,7 @@ run *ARGS:
 migrate *ARGS:
     @python -m coordinator.cli.main migrate "$@"
 
-# Mine N blocks on the chain of `dev`
+# Mine N blocks on the chain of `dev` or `start`
 mine N="1" *ARGS:
     @python -m coordinator.cli.main mine "$@"
 
@@ -55,7 +73,7 @@ mine N="1" *ARGS:
 bench *ARGS:
     @python -m tests.bench.run "$@"
 
-# Remove what was built and the state of `dev`
+# Remove what was built and the state of `dev` and `start`
 clean:
-    rm -rf .venv .dev .hypothesis .pytest_cache .ruff_cache .import_linter_cache frontend/node_modules frontend/static
+    rm -rf .venv .dev .hypothesis .pytest_cache .ruff_cache .import_linter_cache frontend/node_modules frontend/static dist
     find coordinator coordinator_core tests migrations -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 from litestar import Litestar
 
-from coordinator.adapters.bitcoin import CoreNode, OnchainWallet
+from coordinator.adapters.bitcoin import CoreNode, EsploraNode, OnchainWallet
 from coordinator.adapters.bitcoin.rpc import CoreRpc
 from coordinator.adapters.clock import SystemClock
 from coordinator.adapters.keymeld import KeymeldGateway
@@ -20,17 +20,18 @@ from coordinator.adapters.notify import LogNotifier
 from coordinator.adapters.oracle import NoaaOracle, NoaaSettings
 from coordinator.adapters.secrets import SealedSecrets, load_or_create_seed
 from coordinator.adapters.store.sqlite import SqliteStore
+from coordinator.api.admission import Admission, Limits, Rate
 from coordinator.api.application import create_application
 from coordinator.api.context import Api
-from coordinator.config.settings import Settings
+from coordinator.config.settings import LimitSettings, Settings, rpc_password
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.engine import Engine
 from coordinator.engine.executors.services import Services
-from coordinator.ports.bitcoin import Network
+from coordinator.ports.bitcoin import Chain, Network
 from coordinator.ports.notify import Notifier
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.secret import Secret
-from coordinator_core.units import Blocks
+from coordinator_core.units import Blocks, FeeRate
 
 NETWORKS = {
     "mainnet": (Network.MAINNET, "mainnet"),
@@ -62,7 +63,7 @@ async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -
     store = await SqliteStore.open(data / DATABASE)
     stack.push_async_callback(store.close)
     keys = SealedSecrets(store, load_or_create_seed(data / SEED, passphrase))
-    chain = CoreNode(_rpc(settings))
+    chain = _chain(settings)
     stack.push_async_callback(chain.close)
     lightning = _lightning(settings)
     stack.push_async_callback(lightning.close)
@@ -100,8 +101,18 @@ async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -
         operator_token=_operator_token(data / OPERATOR_TOKEN),
         network=network,
         esplora_url=settings.bitcoin.esplora_url or "",
+        admission=Admission(_limits(settings.limits)),
     )
     return Coordinator(create_application(api), wallet)
+
+
+def _limits(settings: LimitSettings) -> Limits:
+    return Limits(
+        address=Rate(settings.address_per_second, settings.address_burst),
+        player=Rate(settings.player_per_second, settings.player_burst),
+        tracked=settings.tracked,
+        trusted_proxies=settings.trusted_proxies,
+    )
 
 
 def _data_directory(settings: Settings) -> Path:
@@ -120,17 +131,29 @@ def _notifier(settings: Settings, keys: SealedSecrets) -> Notifier:
     except ImportError as error:
         fix = "run Python 3.11 to 3.13, or leave `relays` empty"
         raise InvalidInput("relays", "need the pynostr package", fix, fault=Fault.COORDINATOR) from error
-    return RelayNotifier(settings.relays, keys.signing_key("nostr"), SystemClock())
+    return RelayNotifier(
+        settings.relays,
+        keys.signing_key("nostr"),
+        SystemClock(),
+        loopback_inboxes=settings.network == "regtest",
+    )
+
+
+def _chain(settings: Settings) -> CoreNode | EsploraNode:
+    """The node that is asked about blocks and given transactions."""
+    bitcoin = settings.bitcoin
+    if bitcoin.source == "esplora":
+        return EsploraNode(bitcoin.esplora_url or "", relay_floor=FeeRate(bitcoin.esplora_relay_floor))
+    return CoreNode(_rpc(settings))
 
 
 def _rpc(settings: Settings) -> CoreRpc:
-    password = os.environ.get("COORDINATOR_BITCOIN_RPC_PASSWORD", "")
     cookie = settings.bitcoin.cookie_file
     return CoreRpc(
-        settings.bitcoin.rpc_url,
+        settings.bitcoin.rpc_url or "",
         cookie_file=Path(cookie) if cookie is not None else None,
         user=settings.bitcoin.user,
-        password=Secret(password.encode()) if password else None,
+        password=rpc_password(),
     )
 
 
@@ -156,7 +179,7 @@ def _delta(settings: Settings) -> Blocks | None:
     return None if delta is None else Blocks(delta)
 
 
-async def _check_networks(chain: CoreNode, wanted: Network, lightning: str, lightning_wanted: str) -> None:
+async def _check_networks(chain: Chain, wanted: Network, lightning: str, lightning_wanted: str) -> None:
     found = await chain.network()
     if found is not wanted:
         reason = f"the node follows {found.value}, the settings say {wanted.value}"

@@ -2,9 +2,8 @@
 
 from alembic import context
 
-from coordinator.adapters.store.tables import metadata
-
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata)
+# SQLite changes a table by copying it (batch mode); the schema and its revision change in one transaction.
+context.configure(connection=connection, render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()

@@ -7,14 +7,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Router
+from litestar.connection import ASGIConnection
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.handlers import BaseRouteHandler
 
 from coordinator.api import headers, problem
 from coordinator.api.assets import Assets, NotBuilt
 from coordinator.api.context import Api
+from coordinator.api.operation import openapi
 from coordinator.api.pages import public
 from coordinator.api.pages.errors import for_people, not_built
 from coordinator.api.pages.rendering import template_config
@@ -37,11 +38,15 @@ def create_application(api: Api, more: Sequence[Any] = (), assets: Assets | None
         finally:
             await api.engine.stop()
 
+    async def admit(connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler) -> None:
+        api.admission.guard(connection, route)
+
+    guards = [admit]
     built = assets or Assets()
     groups = (competitions, tickets, closing, payouts, operator)
     v1 = Router("/api/v1", route_handlers=[handler for group in groups for handler in group.handlers])
     return Litestar(
-        route_handlers=[v1, public.router(), built.router(), *more],
+        route_handlers=[v1, public.router(guards), built.router(), *more],
         dependencies={"api": Provide(lambda: api, sync_to_thread=False)},
         exception_handlers={
             NotBuilt: not_built,
@@ -53,11 +58,9 @@ def create_application(api: Api, more: Sequence[Any] = (), assets: Assets | None
         template_config=template_config(built),
         before_send=[headers.protect],
         lifespan=[engine],
+        # Counted while the body arrives: what is announced may be a lie, or missing.
         request_max_body_size=MAX_BODY,
-        # Rendered as JSON only: the viewers that could show it load scripts from other hosts.
-        openapi_config=OpenAPIConfig(
-            title="coordinator", version="1", path="/api/v1/schema", render_plugins=[JsonRenderPlugin()]
-        ),
+        openapi_config=openapi(),
         logging_config=None,
         debug=False,
     )

@@ -10,10 +10,11 @@ from litestar import Router
 from litestar.datastructures import CacheControlHeader
 from litestar.static_files import create_static_files_router
 
+from coordinator import resources
 from coordinator_core.errors import CoreError, Fault
 
-FRONTEND: Final = Path(__file__).resolve().parents[2] / "frontend"
-"""Templates and built files, beside the package."""
+FRONTEND: Final = resources.directory("frontend")
+"""Templates and built files."""
 TEMPLATES: Final = FRONTEND / "templates"
 BUILT: Final = FRONTEND / "static"
 PREFIX: Final = "/static"

@@ -9,6 +9,7 @@ from typing import Any
 from litestar import Request
 from litestar.exceptions import NotAuthorizedException
 
+from coordinator.api.admission import TooManyRequests
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.nostr.nip98 import verify_authorization
 from coordinator_core.secret import Secret
@@ -26,10 +27,14 @@ class ReplayMemory:
         self._seen: OrderedDict[bytes, int] = OrderedDict()
 
     def claim(self, proof: bytes, now: UnixTime) -> None:
-        """Raises InvalidInput for a proof that was used before."""
+        """Raises InvalidInput for a proof that was used before, TooManyRequests while no further one can be
+        remembered: a proof is never accepted unremembered.
+        """
         while self._seen and next(iter(self._seen.values())) < now - WINDOW_SECONDS:
             self._seen.popitem(last=False)
-        if proof in self._seen or len(self._seen) >= REMEMBERED:
+        if len(self._seen) >= REMEMBERED:
+            raise TooManyRequests("server", max(1, next(iter(self._seen.values())) + WINDOW_SECONDS + 1 - now))
+        if proof in self._seen:
             raise InvalidInput(
                 "authorization", "was used before", "sign a new one for each request", fault=Fault.PLAYER
             )
@@ -38,8 +43,9 @@ class ReplayMemory:
 
 async def player_of(request: Request[Any, Any, Any], origin: str, memory: ReplayMemory, now: UnixTime) -> bytes:
     """The x-only Nostr key that signed this very request. Raises NotAuthorized, InvalidInput."""
-    query = f"?{request.url.query}" if request.url.query else ""
-    url = f"{origin}{request.url.path}{query}"
+    # From the request line, never from the Host header: that one is the caller's to choose.
+    query = request.scope["query_string"].decode("latin-1")
+    url = f"{origin}{request.scope['path']}{'?' if query else ''}{query}"
     body = await request.body()
     proof = verify_authorization(request.headers.get("authorization"), request.method, url, body, now)
     memory.claim(proof.replay_id, now)

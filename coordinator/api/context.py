@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -11,9 +11,12 @@ from uuid import UUID
 import msgspec
 from litestar import Request
 
+from coordinator.api.admission import Admission, Limits
 from coordinator.api.auth import ReplayMemory, player_of
 from coordinator.engine.engine import Engine
 from coordinator.engine.executors.contracts import fee_market
+from coordinator.engine.new_money import NewMoney, bar_of
+from coordinator.engine.submit import Decide
 from coordinator.ports.bitcoin import Network
 from coordinator_core.competition.fees import FeeMarket
 from coordinator_core.errors import Fault, InvalidInput
@@ -34,6 +37,7 @@ class Api:
     network: Network
     esplora_url: str = ""
     replays: ReplayMemory = field(default_factory=ReplayMemory)
+    admission: Admission = field(default_factory=lambda: Admission(Limits()))
 
     @property
     def receipt_key(self) -> SecretKey:
@@ -42,35 +46,58 @@ class Api:
 
     async def player(self, request: Request[Any, Any, Any]) -> bytes:
         """The key that signed this request."""
-        return await player_of(request, self.origin, self.replays, self.engine.clock.wall())
+        key = await player_of(request, self.origin, self.replays, self.engine.clock.wall())
+        self.admission.player(key, request.route_handler.opt)
+        return key
 
     async def market(self) -> FeeMarket:
         """Fees now."""
         return await fee_market(self.engine.services)
 
-    async def command(self, request: Request[Any, Any, Any], lane: str, kind: str, decide: Any, who: bytes) -> Any:
-        """Submit a command under the caller's idempotency key, or a fresh one."""
-        given = request.headers.get("idempotency-key", "")
-        if len(given) > IDEMPOTENCY_LENGTH:
-            raise InvalidInput("Idempotency-Key", "is too long", f"at most {IDEMPOTENCY_LENGTH} characters")
+    async def new_money(self, player: bytes) -> NewMoney:
+        """Whether this player may bring new money in now, with today's fees."""
+        engine = self.engine
+        away = engine.dependencies.away
+        market = None if away else await self.market()
+        return NewMoney(market, away, await bar_of(engine.store, player, engine.clock.wall()))
+
+    async def command(
+        self,
+        request: Request[Any, Any, Any],
+        lane: str,
+        kind: str,
+        decide: Decide,
+        who: bytes,
+        *,
+        first: Callable[[], Awaitable[None]] | None = None,
+    ) -> Any:
+        """Submit a command under the caller's idempotency key, or a fresh one.
+
+        `first` runs only for a command that is not refused as things stand, and before its facts are written: it
+        stores the secret that they rely on. Raises what the engine's submit raises.
+        """
+        given = idempotency_key(request)
         dkey = f"{who.hex()}/{lane}/{kind}/{given}" if given else f"{kind}/{secrets.token_hex(16)}"
+        if first is not None and (not given or await self._answered(dkey) is None):
+            decide(*await self.engine.view(lane))
+            await first()
         return msgspec.json.decode(await self.engine.command(lane, kind, dkey, decide))
+
+    async def _answered(self, dkey: str) -> bytes | None:
+        async with self.engine.store.write() as tx:
+            return await tx.answered("api", dkey)
+
+
+def idempotency_key(request: Request[Any, Any, Any]) -> str:
+    """The caller's idempotency key, or nothing. Raises InvalidInput."""
+    given = request.headers.get("idempotency-key", "")
+    if len(given) > IDEMPOTENCY_LENGTH:
+        raise InvalidInput(
+            "Idempotency-Key", "is too long", f"at most {IDEMPOTENCY_LENGTH} characters", fault=Fault.PLAYER
+        )
+    return given
 
 
 def lane_id(value: UUID) -> str:
     """The competition's name in the store."""
     return str(value)
-
-
-def hex_bytes(body: Mapping[str, Any], name: str, length: int) -> bytes:
-    """A member of a body that is hex of a fixed length. Raises InvalidInput."""
-    text = body.get(name)
-    try:
-        value = bytes.fromhex(text) if isinstance(text, str) else b""
-    except ValueError:
-        value = b""
-    if len(value) != length:
-        raise InvalidInput(
-            name, "is missing or not hex of the right length", f"{2 * length} hex digits", fault=Fault.PLAYER
-        )
-    return value

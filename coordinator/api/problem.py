@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotAuthorizedException
 
+from coordinator.api.admission import TooManyRequests
+from coordinator.engine.new_money import RETRY_SECONDS as NEW_MONEY_SECONDS
+from coordinator.engine.new_money import NewMoneyPaused
 from coordinator.engine.submit import Conflict, UnknownCompetition
 from coordinator.ports.faults import PortError
-from coordinator_core.errors import CoreError, InvalidInput, VerificationFailed
+from coordinator_core.errors import CoreError, InvalidInput, Misuse, VerificationFailed
 from coordinator_core.nostr.nip98 import NotAuthorized
 
 PROBLEM = "application/problem+json"
+RETRY_SECONDS = 5
+_FIXES: Final = {
+    401: ("authorization", "send the operator's token as Authorization: Bearer"),
+    404: ("path", "see the API's schema for addresses, and take ids from lists"),
+    405: ("method", "use one of those in the Allow header"),
+    413: ("body", "send a shorter one"),
+}
+"""Field and fix of what the framework refuses by status alone."""
 
 log = structlog.get_logger()
 
@@ -35,39 +46,55 @@ def _status_of(error: CoreError) -> int:
         return 404
     if isinstance(error, NotAuthorized):
         return 401
+    if isinstance(error, NewMoneyPaused):
+        return 503
     return 409 if isinstance(error, Conflict) else 400
 
 
-def core_error(_: Request[Any, Any, Any], error: CoreError) -> Response[bytes]:
+def core_error(request: Request[Any, Any, Any], error: CoreError) -> Response[bytes]:
     """What the domain and the protocol library refuse."""
+    if isinstance(error, Misuse):
+        return unexpected(request, error)
+    if isinstance(error, TooManyRequests):
+        return _later(_problem(429, error.code, "try again", str(error), fault=error.fault.value), error.seconds)
     more: dict[str, Any] = {"fault": error.fault.value}
     if isinstance(error, InvalidInput):
-        more |= {"field": error.field, "fix": error.fix}
+        more |= {"field": error.field, "fix": error.fix or f"correct {error.field}"}
     elif isinstance(error, VerificationFailed):
-        more |= {"field": error.what}
-    return _problem(_status_of(error), error.code, "refused", str(error), **more)
+        more |= {"field": error.what, "fix": f"send one whose {error.what} can be verified"}
+    answer = _problem(_status_of(error), error.code, "refused", str(error), **more)
+    if isinstance(error, NotAuthorized):
+        answer.headers["WWW-Authenticate"] = "Nostr"
+    return _later(answer, NEW_MONEY_SECONDS) if isinstance(error, NewMoneyPaused) else answer
 
 
 def port_error(_: Request[Any, Any, Any], error: PortError) -> Response[bytes]:
     """A dependency that does not answer."""
     log.warning("dependency failed in a request", service=error.service, reason=error.reason)
-    response = _problem(503, error.code, "try again", f"{error.service} is not available", fault=error.fault.value)
-    response.headers["Retry-After"] = "5"
-    return response
+    answer = _problem(503, error.code, "try again", f"{error.service} is not available", fault=error.fault.value)
+    return _later(answer, RETRY_SECONDS)
+
+
+def _later(answer: Response[bytes], seconds: int) -> Response[bytes]:
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
 
 
 def http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    """What the framework refuses: unknown routes, bodies of another shape."""
+    """What the framework refuses: unknown routes, values of another shape."""
     code = "unauthorized" if isinstance(error, NotAuthorizedException) else f"http.{error.status_code}"
+    field, fix = _FIXES.get(error.status_code, ("request", "see the API's schema"))
     detail = error.detail or "refused"
-    more: dict[str, Any] = {"field": "request"}
     if isinstance(error.extra, list) and error.extra:
         first: Any = error.extra[0]
-        more = {"field": str(first.get("key") or first.get("source") or "body"), "fix": str(first.get("message"))}
-    return _problem(error.status_code, code, "refused", detail, **more)
+        field = str(first.get("key") or first.get("source") or "body")
+        detail = f"{field}: {first.get('message')}"
+    answer = _problem(error.status_code, code, "refused", detail, field=field, fix=fix)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """A defect of ours: logged whole, answered without details."""
-    log.exception("request failed", path=request.url.path, error=type(error).__name__)
+    log.exception("request failed", path=request.scope["path"], error=type(error).__name__)
     return _problem(500, "internal", "defect", "an error of this server; it was recorded")

@@ -13,12 +13,14 @@ import click
 from coordinator.cli import files
 from coordinator.cli.address import script_pubkey
 from coordinator.cli.attestation import fetch_attestation
+from coordinator.cli.claim_bump import Bump
 from coordinator.cli.claim_progress import Progress, State, follow, offline
 from coordinator.cli.esplora import Esplora
 from coordinator.cli.exits import errors_end_the_command
+from coordinator.cli.fee_options import FeeOptions, fee_options
 from coordinator_core.claim_kit import ClaimDestination, ClaimKit, ClaimPlan, Step, plan_claim
 from coordinator_core.errors import InvalidInput
-from coordinator_core.transaction import bytes_from_hex
+from coordinator_core.transaction import Transaction, bytes_from_hex
 from coordinator_core.units import FeeRate
 
 
@@ -34,6 +36,7 @@ from coordinator_core.units import FeeRate
 @click.option("--esplora", metavar="URL", help="Look at the chain through this Esplora server.")
 @click.option("--broadcast", is_flag=True, help="Broadcast what may be mined now; needs --esplora.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@fee_options
 def claim(
     kit: str,
     *,
@@ -47,27 +50,33 @@ def claim(
     esplora: str | None,
     broadcast: bool,
     as_json: bool,
+    fee_utxo: str | None,
+    fee_key_file: str | None,
 ) -> None:
     """Build the transactions that bring the prize of KIT to ADDRESS, and broadcast what can be.
 
     Run it again after each step: the split and the last transaction each wait for a number of blocks
-    that the kit knows. Secrets are read from files or asked for, never taken from the command line.
+    that the kit knows. A step that pays too little is lifted to --fee-rate by a coin of yours. Secrets
+    are read from files, asked for, or (the coin's key) in the environment, never on the command line.
     """
     with errors_end_the_command():
         if sum((attestation is not None, oracle is not None, expiry)) > 1:
             raise InvalidInput("--attestation", "excludes --oracle and --expiry", "give one of the three")
         if broadcast and esplora is None:
             raise InvalidInput("--broadcast", "needs a server", "give --esplora URL as well")
-        held = ClaimKit.from_json(files.read(kit))
+        with files.about(kit):
+            held = ClaimKit.from_json(files.read(kit))
         secret = files.read_secret(secret_file, "player secret")
+        target = destination(held, address, fee_rate)
         plan = plan_claim(
             held,
             None if expiry else find_attestation(held, attestation, oracle),
             ticket_preimage=files.read_secret(preimage_file, "ticket preimage"),
             entry_key=None if secret is None else held.entry_key(secret),
-            destination=destination(held, address, fee_rate),
+            destination=target,
         )
-        show(plan, list(progress(plan, esplora, broadcast=broadcast)), as_json=as_json)
+        bump = FeeOptions(fee_utxo, fee_key_file, fee_rate, esplora).bump(held, plan, target)
+        show(plan, list(progress(plan, esplora, broadcast=broadcast, bump=bump)), as_json=as_json)
 
 
 def find_attestation(kit: ClaimKit, given: str | None, oracle: str | None) -> bytes:
@@ -77,13 +86,13 @@ def find_attestation(kit: ClaimKit, given: str | None, oracle: str | None) -> by
     return fetch_attestation(oracle or kit.terms.oracle.url, kit.statement.statement.event_id)
 
 
-def progress(plan: ClaimPlan, esplora: str | None, *, broadcast: bool) -> Iterator[Progress]:
+def progress(plan: ClaimPlan, esplora: str | None, *, broadcast: bool, bump: Bump | None = None) -> Iterator[Progress]:
     """Each step as the chain has it, or as planned without a server. Raises ServiceFailed, BroadcastRefused."""
     if esplora is None:
         yield from offline(plan)
         return
     with Esplora(esplora) as chain:
-        yield from follow(plan, chain, broadcast=broadcast)
+        yield from follow(plan, chain, broadcast=broadcast, bump=bump)
 
 
 def destination(kit: ClaimKit, address: str | None, fee_rate: str | None) -> ClaimDestination | None:
@@ -113,6 +122,9 @@ def show(plan: ClaimPlan, progress: Sequence[Progress], *, as_json: bool) -> Non
         click.echo(f"{number}. {item.step.step:<8} {item.txid}  {_told(item)}")
         if item.state in (State.UNKNOWN, State.READY):
             click.echo(f"   {item.step.transaction.serialize().hex()}")
+        if item.bump is not None:
+            click.echo(f"   paid for by {item.bump.txid[::-1].hex()}")
+            click.echo(f"   {item.bump.serialize().hex()}")
     if plan.missing:
         click.echo(f"To go on to the end this is needed as well: {', '.join(plan.missing)}.")
 
@@ -141,6 +153,10 @@ def _rule(item: Progress) -> str:
     return f"can be mined from block {height} on" if height is not None else f"can be mined {when}"
 
 
+def _bump(transaction: Transaction) -> dict[str, str]:
+    return {"txid": transaction.txid[::-1].hex(), "hex": transaction.serialize().hex()}
+
+
 def _document(plan: ClaimPlan, progress: Sequence[Progress]) -> dict[str, Any]:
     return {
         "outcome": plan.label,
@@ -157,7 +173,9 @@ def _document(plan: ClaimPlan, progress: Sequence[Progress]) -> dict[str, Any]:
                 "after": item.step.after and item.step.after.value,
                 "blocks": item.step.blocks,
                 "lock_time": item.step.lock_time,
-                "taken_by": item.other,
+                "taken_by": item.other if item.state is State.TAKEN else None,
+                "replaced_by": None if item.state is State.TAKEN else item.other,
+                "bump": None if item.bump is None else _bump(item.bump),
             }
             for item in progress
         ],

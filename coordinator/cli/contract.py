@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from coordinator.cli import files
-from coordinator.cli.text import one_line
+from coordinator.cli.exits import told
 from coordinator_core.dlc import (
     Contract,
     ContractParameters,
@@ -43,12 +43,13 @@ def contract() -> None:
 def build(params: str, outpoint: str, *, allow_unbound_rankings: bool) -> None:
     """Print transactions, signature hashes and digest of the contract in PARAMS (JSON, or - for standard input)."""
     with _errors_end_the_command():
-        parameters = parameters_from_json(files.read(params))
         funding = OutPoint.parse(outpoint, "--outpoint")
-        if allow_unbound_rankings:
-            _warn("--allow-unbound-rankings is for inspection: never fund a contract that needs it")
-            _warn_if_refused(parameters)
-        built = Contract.build(parameters, funding, foreign=allow_unbound_rankings)
+        with files.about(params):
+            parameters = parameters_from_json(files.read(params))
+            if allow_unbound_rankings:
+                _warn("--allow-unbound-rankings is for inspection: never fund a contract that needs it")
+                _warn_if_refused(parameters)
+            built = Contract.build(parameters, funding, foreign=allow_unbound_rankings)
         click.echo(json.dumps(_description(built), indent=1))
 
 
@@ -60,7 +61,7 @@ def verify(signed: str, player: int | None) -> None:
 
     Exits 0 if every signature verifies, 1 naming the first bad one, 2 if the document cannot be used.
     """
-    with _errors_end_the_command():
+    with _errors_end_the_command(), files.about(signed):
         click.echo(check_signed(files.read(signed), player))
 
 
@@ -93,7 +94,7 @@ def _errors_end_the_command() -> Iterator[None]:
     try:
         yield
     except CoreError as error:
-        click.echo(f"Error: {one_line(error)}", err=True)
+        click.echo(f"Error: {told(error)}", err=True)
         failed = isinstance(error, VerificationFailed)
         raise click.exceptions.Exit(EXIT_BAD_SIGNATURE if failed else EXIT_BAD_INPUT) from None
 

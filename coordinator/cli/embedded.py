@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 import httpx
 
 from coordinator.cli.stack import Child, free_port, start
+from coordinator.cli.stack_settings import ChainSource, StackSettings
 
 SECONDS = 30.0
 SERVICES: Final = ("node", "lightning", "keymeld", "oracle", "relay")
@@ -22,31 +23,6 @@ _PORT_OPTIONS: Final = {
     "lightning": (("--port", "lightning"), ("--control-port", "lightning_control")),
 }
 _CLOCK: Final = ("--clock-rpc", "--clock-rpc-cookie")
-SETTINGS = """\
-network = "regtest"
-data_dir = "{data}"
-domain_clock = "chain"
-relays = [{relays}]
-
-[bitcoin]
-rpc_url = "{rpc}"
-cookie_file = "{cookie}"
-esplora_url = "{esplora}"
-poll_seconds = 0.2
-
-[lightning]
-url = "{lightning}"
-macaroon_file = "{macaroon}"
-
-[keymeld]
-url = "{keymeld}"
-
-[oracle]
-url = "{oracle}"
-
-[web]
-port = {port}
-"""
 
 
 @dataclass(slots=True)
@@ -58,6 +34,12 @@ class Stack:
     port: int = 0
     ports: dict[str, int] = field(default_factory=dict[str, int])
     """Ports to listen on; what is not named takes a free one. Running competitions name their oracle and keymeld."""
+    source: ChainSource = "core"
+    """Where the coordinator learns of the chain."""
+
+    starter: Callable[[str, Sequence[str], Path, dict[str, str] | None], Child] = start
+    outlive: bool = False
+    """True: the services go on when this process ends; `starter` has to remember them."""
 
     def __enter__(self) -> Stack:
         return self
@@ -73,7 +55,7 @@ class Stack:
     def launch(self, name: str, arguments: Sequence[str], environment: dict[str, str] | None = None) -> Child:
         """Start one service of the stack."""
         log = self.directory / "logs" / f"{name}.log"
-        self.children[name] = start(name, arguments, log, environment)
+        self.children[name] = self.starter(name, arguments, log, environment)
         return self.children[name]
 
     def start_services(
@@ -110,37 +92,46 @@ class Stack:
 
     def _embedded(self, name: str, *arguments: str) -> Child:
         data = str(self.directory / name)
-        return self.launch(name, [f"coordinator.embedded.{name}", "--data-dir", data, "--exit-with-parent", *arguments])
+        ending = () if self.outlive else ("--exit-with-parent",)
+        return self.launch(name, [f"coordinator.embedded.{name}", "--data-dir", data, *ending, *arguments])
 
     def start_coordinator(self, *, oracle_url: str | None = None) -> Child:
         """A coordinator against the stack; the same directory and port again after a kill.
 
         `oracle_url` names an oracle outside of the stack, which has to know the coordinator's key by itself.
         """
-        self.port = self.port or self.ports.get("coordinator") or free_port()
-        settings = self.directory / "coordinator.toml"
-        settings.write_text(
-            SETTINGS.format(
-                data=self.directory / "coordinator",
-                rpc=self.url("node"),
-                cookie=self.children["node"].ready["rpc_cookie_file"],
-                esplora=self.children["node"].ready["esplora"],
-                lightning=self.url("lightning"),
-                macaroon=self.children["lightning"].ready["macaroon_file"],
-                keymeld=self.url("keymeld"),
-                oracle=oracle_url or self.url("oracle"),
-                relays=f'"{self.url("relay")}"' if "relay" in self.children else "",
-                port=self.port,
-            )
-        )
+        settings = self.write_settings(oracle_url or self.url("oracle"))
         child = self.launch(
             "coordinator",
-            ["coordinator.cli.main", "run", "--settings", str(settings), "--ready-line"],
+            ["coordinator.cli.main", "run", "--settings", str(settings), "--ready-line", "--exit-with-parent"],
             {"COORDINATOR_PASSPHRASE": os.environ.get("COORDINATOR_PASSPHRASE", "regtest only")},
         )
         if oracle_url is None:
             self._introduce_to_oracle()
         return child
+
+    def write_settings(self, oracle_url: str) -> Path:
+        """A settings file for a coordinator on these services; it keeps its port for as long as the stack lives."""
+        self.port = self.port or self.ports.get("coordinator") or free_port()
+        path = self.directory / "coordinator.toml"
+        path.write_text(self._settings(oracle_url).text())
+        return path
+
+    def _settings(self, oracle: str) -> StackSettings:
+        node, lightning = self.children["node"].ready, self.children["lightning"].ready
+        return StackSettings(
+            data=self.directory / "coordinator",
+            rpc=node["url"],
+            cookie=node["rpc_cookie_file"],
+            esplora=node["esplora"],
+            lightning=lightning["url"],
+            macaroon=lightning["macaroon_file"],
+            keymeld=self.url("keymeld"),
+            oracle=oracle,
+            port=self.port,
+            relay=self.url("relay") if "relay" in self.children else None,
+            source=self.source,
+        )
 
     def identity(self) -> str:
         """The coordinator's public Nostr key, 32 bytes in hex."""
@@ -150,8 +141,11 @@ class Stack:
             return str(known.raise_for_status().json()["nostr_public_key"])
 
     def _introduce_to_oracle(self) -> None:
-        """Put the coordinator's key on the oracle's list, as its operator would."""
-        body = {"role": "coordinator", "pubkey": self.identity()}
+        self.introduce_to_oracle(self.identity())
+
+    def introduce_to_oracle(self, key: str) -> None:
+        """Put a coordinator's public key (hex) on the oracle's list, as its operator would."""
+        body = {"role": "coordinator", "pubkey": key}
         with httpx.Client(timeout=SECONDS, trust_env=False) as client:
             client.post(f"{self.control('oracle')}/control/allow", json=body).raise_for_status()
 

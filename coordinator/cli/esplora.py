@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Annotated, Final, Self, TypeVar
 
@@ -10,13 +12,18 @@ import msgspec
 from msgspec import Meta, Struct
 
 from coordinator_core.competition.documents import Hex32
-from coordinator_core.errors import CoreError, Fault
+from coordinator_core.errors import CoreError, Fault, InvalidInput
 from coordinator_core.transaction import OutPoint, Transaction, TxOut
 from coordinator_core.units import Height, UnixTime
 
 TIMEOUT_SECONDS: Final = 20.0
+TOTAL_SECONDS: Final = 120.0
+"""For a whole answer, however it trickles in."""
 MAX_ANSWER_BYTES: Final = 1_000_000
 MAX_TRANSACTION_HEX: Final = 8_000_000
+_MOST_SHOWN: Final = 500
+_HEIGHTS: Final = 500_000_000
+"""From here on a lock time is a date."""
 
 T = TypeVar("T")
 
@@ -41,7 +48,7 @@ class Confirmation(Struct, frozen=True):
     """Whether and where a transaction is in the chain."""
 
     confirmed: bool
-    block_height: Annotated[int, Meta(ge=0, lt=500_000_000)] | None = None
+    block_height: Annotated[int, Meta(ge=0, lt=_HEIGHTS)] | None = None
 
     @property
     def height(self) -> Height | None:
@@ -58,6 +65,15 @@ class Spender(Struct, frozen=True):
 
 class _Block(Struct, frozen=True):
     mediantime: Annotated[int, Meta(ge=0, lt=1 << 32)]
+
+
+class _PackageEntry(Struct, frozen=True):
+    error: Annotated[str, Meta(max_length=1_000)] | None = None
+
+
+class _PackageAnswer(Struct, frozen=True):
+    package_msg: Annotated[str, Meta(max_length=1_000)]
+    results: dict[str, _PackageEntry] = msgspec.field(name="tx-results", default_factory=dict[str, _PackageEntry])
 
 
 class Esplora:
@@ -78,7 +94,10 @@ class Esplora:
 
     def tip_height(self) -> Height:
         """Height of the last block."""
-        return Height(self._get("/blocks/tip/height", int))
+        height = self._get("/blocks/tip/height", int)
+        if not 0 <= height < _HEIGHTS:
+            raise _failed("/blocks/tip/height answered no height")
+        return Height(height)
 
     def median_time(self) -> UnixTime:
         """Median time past of the last block: what absolute lock times are compared with."""
@@ -98,43 +117,87 @@ class Esplora:
 
     def output(self, outpoint: OutPoint) -> TxOut | None:
         """An output of a transaction that the server knows; None when it knows none."""
-        answer = self._send("GET", f"/tx/{outpoint.txid[::-1].hex()}/hex")
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        transaction = self.transaction(outpoint.txid)
+        if transaction is None or outpoint.vout >= len(transaction.outputs):
             return None
-        if answer.status_code != httpx.codes.OK or len(answer.content) > MAX_TRANSACTION_HEX:
-            raise ServiceFailed("esplora", f"answered with status {answer.status_code}", Fault.NODE)
-        transaction = Transaction.from_hex(answer.text.strip(), "esplora transaction")
-        if transaction.txid != outpoint.txid:
-            raise ServiceFailed("esplora", "answered another transaction", Fault.NODE)
-        return transaction.outputs[outpoint.vout] if outpoint.vout < len(transaction.outputs) else None
+        return transaction.outputs[outpoint.vout]
+
+    def transaction(self, txid: bytes) -> Transaction | None:
+        """A transaction (id in internal order) from chain or mempool; None when the server knows none."""
+        path = f"/tx/{txid[::-1].hex()}/hex"
+        status, body = self._send("GET", path, limit=MAX_TRANSACTION_HEX)
+        if status == httpx.codes.NOT_FOUND:
+            return None
+        if status != httpx.codes.OK:
+            raise _failed(f"{path} answered with status {status}")
+        try:
+            transaction = Transaction.from_hex(_shown(body), "transaction")
+        except InvalidInput as problem:
+            raise _failed(f"{path} answered no transaction: {problem.reason}") from None
+        if transaction.txid != txid:
+            raise _failed(f"{path} answered another transaction")
+        return transaction
 
     def broadcast(self, transaction: Transaction) -> None:
         """Hand a transaction to the node. Raises BroadcastRefused."""
-        answer = self._send("POST", "/tx", transaction.serialize().hex())
-        if answer.status_code != httpx.codes.OK:
-            raise BroadcastRefused("esplora", answer.text[:500], Fault.NODE)
+        status, body = self._send("POST", "/tx", transaction.serialize().hex())
+        if status != httpx.codes.OK:
+            raise BroadcastRefused("esplora", _shown(body)[:_MOST_SHOWN], Fault.NODE)
+
+    def broadcast_package(self, transactions: Sequence[Transaction]) -> None:
+        """Hand parents and their child, in this order, to the node, which judges what they pay together.
+
+        Raises BroadcastRefused.
+        """
+        document = [transaction.serialize().hex() for transaction in transactions]
+        status, body = self._send("POST", "/txs/package", msgspec.json.encode(document).decode())
+        if status != httpx.codes.OK:
+            raise BroadcastRefused("esplora", _shown(body)[:_MOST_SHOWN], Fault.NODE)
+        answer = _decoded(body, _PackageAnswer, "/txs/package")
+        if answer.package_msg != "success":
+            errors = sorted({entry.error for entry in answer.results.values() if entry.error is not None})
+            raise BroadcastRefused("esplora", "; ".join([answer.package_msg, *errors])[:_MOST_SHOWN], Fault.NODE)
 
     def _get(self, path: str, kind: type[T]) -> T:
-        answer = self._answer(path)
-        try:
-            return msgspec.json.decode(answer.content, type=kind)
-        except msgspec.DecodeError as problem:
-            raise ServiceFailed("esplora", f"{path} answered {problem}", Fault.NODE) from None
+        return _decoded(self._answer(path), kind, path)
 
     def _text(self, path: str) -> str:
-        text = self._answer(path).text.strip()
-        if len(text) != 64 or not text.isalnum():
-            raise ServiceFailed("esplora", f"{path} answered no hash", Fault.NODE)
+        text = _shown(self._answer(path))
+        if len(text) != 64 or not (text.isascii() and text.isalnum()):
+            raise _failed(f"{path} answered no hash")
         return text
 
-    def _answer(self, path: str) -> httpx.Response:
-        answer = self._send("GET", path)
-        if answer.status_code != httpx.codes.OK or len(answer.content) > MAX_ANSWER_BYTES:
-            raise ServiceFailed("esplora", f"{path} answered with status {answer.status_code}", Fault.NODE)
-        return answer
+    def _answer(self, path: str) -> bytes:
+        status, body = self._send("GET", path)
+        if status != httpx.codes.OK:
+            raise _failed(f"{path} answered with status {status}")
+        return body
 
-    def _send(self, method: str, path: str, body: str | None = None) -> httpx.Response:
+    def _send(
+        self, method: str, path: str, body: str | None = None, *, limit: int = MAX_ANSWER_BYTES
+    ) -> tuple[int, bytes]:
+        deadline, content = time.monotonic() + TOTAL_SECONDS, b""
         try:
-            return self._client.request(method, path, content=body)
+            with self._client.stream(method, path, content=body) as answer:
+                for part in answer.iter_bytes():
+                    content += part
+                    if len(content) > limit or time.monotonic() > deadline:
+                        raise _failed(f"{path} answers too much, or too slowly")
+                return answer.status_code, content
         except (httpx.HTTPError, httpx.InvalidURL) as problem:
-            raise ServiceFailed("esplora", f"{type(problem).__name__}: {problem}", Fault.NODE) from None
+            raise _failed(f"{type(problem).__name__}: {problem}") from None
+
+
+def _failed(reason: str) -> ServiceFailed:
+    return ServiceFailed("esplora", reason, Fault.NODE)
+
+
+def _decoded(body: bytes, kind: type[T], path: str) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as problem:
+        raise _failed(f"{path} answered {problem}") from None
+
+
+def _shown(body: bytes) -> str:
+    return body.decode("utf-8", "replace").strip()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import click
 
-from coordinator_core.errors import InvalidInput
+from coordinator_core.errors import CoreError, InvalidInput
 from coordinator_core.secret import Secret
 from coordinator_core.transaction import bytes_from_hex
 
@@ -33,6 +33,17 @@ def read(path: str | Path, field: str | None = None) -> bytes:
     return data
 
 
+@contextmanager
+def about(path: str | Path) -> Iterator[None]:
+    """Errors about the content of a file say which file it was: the reader of the message may have given several."""
+    try:
+        yield
+    except CoreError as error:
+        if str(path) != STDIN and str(path) not in str(error):
+            error.add_note(str(path))
+        raise
+
+
 def read_secret(path: str | None, name: str) -> Secret | None:
     """32 bytes of hex from a file, or asked for without echo for "-"; None without a path. Raises InvalidInput."""
     if path is None:
@@ -41,7 +52,8 @@ def read_secret(path: str | None, name: str) -> Secret | None:
         text = str(click.prompt(name.capitalize(), hide_input=True, err=True))
     else:
         text = read(path).decode("ascii", "replace")
-    return Secret(bytes_from_hex(text.strip(), 32, name))
+    with about(path):
+        return Secret(bytes_from_hex(text.strip(), 32, name))
 
 
 def write(path: Path, data: bytes) -> None:

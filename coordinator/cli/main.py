@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
+from coordinator import __version__
 from coordinator.cli.claim import claim
 from coordinator.cli.competition.command import competition
 from coordinator.cli.contract import contract
 from coordinator.cli.demo.command import demo
 from coordinator.cli.dev.command import dev
 from coordinator.cli.dev.mine import mine
+from coordinator.cli.dev.start import start, stop
 from coordinator.cli.migrate import migrate
 from coordinator.cli.player.command import player
 from coordinator.cli.receipt import verify_receipt
@@ -17,7 +19,7 @@ from coordinator.cli.run import run
 
 
 @click.group()
-@click.version_option(package_name="coordinator", prog_name="coordinator", version="0.1.0")
+@click.version_option(__version__, prog_name="coordinator")
 def main() -> None:
     """Prediction competitions on Bitcoin, settled by Discreet Log Contracts."""
 
@@ -26,6 +28,8 @@ main.add_command(run)
 main.add_command(demo)
 main.add_command(dev)
 main.add_command(mine)
+main.add_command(start)
+main.add_command(stop)
 main.add_command(competition)
 main.add_command(player)
 main.add_command(migrate)

@@ -73,8 +73,10 @@ def verify_receipt(
     with errors_end_the_command():
         if (esplora is None) == (tip is None) or (contracts and esplora is None):
             raise InvalidInput("--esplora", "or --tip is needed, and contracts need --esplora", "give one of the two")
-        terms = decode_terms(files.read(terms_file).strip())
-        reservation = _reservation(files.read(receipt), terms)
+        with files.about(terms_file):
+            terms = decode_terms(files.read(terms_file).strip())
+        with files.about(receipt):
+            reservation = _reservation(files.read(receipt), terms)
         preimage = files.read_secret(preimage_file, "ticket preimage")
         height, funding = (Height(tip or 0), []) if esplora is None else _chain(esplora, contracts)
         verdict = judge_ticket(
@@ -112,11 +114,13 @@ def _chain(esplora: str, contracts: Sequence[str]) -> tuple[Height, list[Funding
 
 def _funding(path: str, chain: Esplora, tip: Height) -> FundingEvidence | None:
     """A contract with its funding output as the chain has it; None when it is not in a block."""
-    value = decode_strict(files.read(path), dict[str, Any], path)
-    if "parameters" in value:
-        parameters, outpoint = parameters_from_value(value["parameters"], path), OutPoint.parse(value.get("outpoint"))
-    else:
-        parameters, outpoint, _ = signed_contract_parts_from_value(value.get("contract", value), path)
+    with files.about(path):
+        value = decode_strict(files.read(path), dict[str, Any], "contract", limit=files.MAX_BYTES)
+        if "parameters" in value:
+            parameters = parameters_from_value(value["parameters"], "contract.parameters")
+            outpoint = OutPoint.parse(value.get("outpoint"), "contract.outpoint")
+        else:
+            parameters, outpoint, _ = signed_contract_parts_from_value(value.get("contract", value), "contract")
     height = chain.confirmation(outpoint.txid).height
     output = chain.output(outpoint)
     if height is None or output is None:
@@ -125,5 +129,6 @@ def _funding(path: str, chain: Esplora, tip: Height) -> FundingEvidence | None:
 
 
 def _repayment(path: str) -> RepaymentEvidence:
-    shown = decode_strict(files.read(path), Repayment, path)
-    return RepaymentEvidence(shown.request, Secret(bytes_from_hex(shown.preimage, 32, f"{path}.preimage")))
+    with files.about(path):
+        shown = decode_strict(files.read(path), Repayment, "repayment")
+        return RepaymentEvidence(shown.request, Secret(bytes_from_hex(shown.preimage, 32, "repayment.preimage")))

@@ -11,15 +11,20 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from coordinator.app import build
-from coordinator.config.settings import Settings, passphrase
+from coordinator.cli.parent import end_with_parent
+from coordinator.config.settings import Settings
+from coordinator_core.secret import Secret
 
 LISTEN_POLL_SECONDS = 0.05
 
 
-async def serve(settings: Settings, *, ready_line: bool) -> None:
-    """Serve until SIGTERM or SIGINT: stop accepting, let requests end, stop the loops, close the database."""
+async def serve(settings: Settings, passphrase: Secret, *, ready_line: bool, parent: int | None = None) -> None:
+    """Serve until SIGTERM or SIGINT: stop accepting, let requests end, stop the loops, close the database.
+
+    The end of the process `parent` counts as SIGTERM.
+    """
     async with AsyncExitStack() as stack:
-        made = await build(settings, passphrase(), stack)
+        made = await build(settings, passphrase, stack)
         server = Server(
             made.application,
             address=settings.web.host,
@@ -31,6 +36,8 @@ async def serve(settings: Settings, *, ready_line: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)
         serving = asyncio.create_task(server.serve())
+        if parent is not None:
+            stack.callback(asyncio.create_task(end_with_parent(server.stop, parent)).cancel)
         if ready_line:
             await _until_listening(settings.web.host, settings.web.port, serving)
             url = f"http://{settings.web.host}:{settings.web.port}"

@@ -89,11 +89,16 @@ def _ready_line(name: str, process: subprocess.Popen[str], log: Path) -> dict[st
     while time.monotonic() < deadline:
         line = process.stdout.readline()
         if not line:
-            words = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it ended without a word"]
-            raise DidNotStart(name, words[0])
+            raise DidNotStart(name, last_words(log))
         if line.startswith("{"):
             return json.loads(line)
     raise DidNotStart(name, f"it was silent for {START_SECONDS:g} s")
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log."""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it ended without a word"
 
 
 def free_port() -> int:

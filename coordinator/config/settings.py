@@ -8,27 +8,37 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.secret import Secret
 
 PREFIX = "COORDINATOR_"
+SECRETS = ("PASSPHRASE", "BITCOIN_RPC_PASSWORD")
+"""Variables that hold a secret, or with _FILE behind their name the path of one."""
 Network = Literal["mainnet", "testnet4", "signet", "regtest"]
 
 
 class BitcoinSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The node. `cookie_file` or `user` with the password in COORDINATOR_BITCOIN_RPC_PASSWORD."""
+    """The chain: Bitcoin Core's RPC or an Esplora server.
 
-    rpc_url: str
+    For Core: `cookie_file`, or `user` with the password in a variable or file, see `rpc_password`.
+    """
+
+    source: Literal["core", "esplora"] = "core"
+    rpc_url: str | None = None
     cookie_file: str | None = None
     user: str = ""
     esplora_url: str | None = None
-    poll_seconds: float = 5.0
+    esplora_relay_floor: Annotated[int, Meta(ge=25, le=250_000)] = 250
+    """What the Esplora server's node takes into its mempool, sat/kWU: Esplora has no call that tells it."""
+    poll_seconds: Annotated[float, Meta(gt=0, le=3_600)] = 5.0
 
 
 class LightningSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +65,19 @@ class WebSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     public_url: str = ""
 
 
+class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many requests one address, and one player's key, may send; a costly one counts as five."""
+
+    address_per_second: float = 50.0
+    address_burst: int = 1_000
+    player_per_second: float = 5.0
+    player_burst: int = 200
+    tracked: int = 20_000
+    """Addresses and keys that are remembered, each."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of reverse proxies whose X-Forwarded-For is believed."""
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything the coordinator is configured with. None of it changes a running competition."""
 
@@ -65,6 +88,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     keymeld: ServiceSettings
     oracle: ServiceSettings
     web: WebSettings = WebSettings()
+    limits: LimitSettings = LimitSettings()
     relays: tuple[str, ...] = ()
     domain_clock: Literal["wall", "chain"] = "wall"
     """"chain": dates follow the time of the last block; refused on mainnet."""
@@ -76,39 +100,106 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
         values = tomllib.loads(path.read_text())
     except OSError as error:
         raise _invalid("settings file", f"cannot be read: {error.strerror}", f"create {path.name}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _invalid("settings file", f"is not TOML: {error}", "correct the line") from error
     _override(values, os.environ if environment is None else environment)
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise _invalid("settings", str(error), "see docs/settings.md") from error
-    if settings.network == "mainnet" and settings.domain_clock == "chain":
-        raise _invalid("settings.domain_clock", "is the chain's time on mainnet", 'use "wall"')
+    check(settings)
     return settings
 
 
 def passphrase(environment: Mapping[str, str] | None = None) -> Secret:
     """The passphrase of the seed: COORDINATOR_PASSPHRASE_FILE, or COORDINATOR_PASSPHRASE. Raises InvalidInput."""
+    found = _secret("PASSPHRASE", environment)
+    if found is None:
+        raise _invalid("passphrase", "is not given", f"set {PREFIX}PASSPHRASE_FILE to a file that holds it")
+    return found
+
+
+def rpc_password(environment: Mapping[str, str] | None = None) -> Secret | None:
+    """The password of `bitcoin.user`: COORDINATOR_BITCOIN_RPC_PASSWORD_FILE, or COORDINATOR_BITCOIN_RPC_PASSWORD.
+
+    None without either. Raises InvalidInput.
+    """
+    return _secret("BITCOIN_RPC_PASSWORD", environment)
+
+
+def _secret(name: str, environment: Mapping[str, str] | None) -> Secret | None:
     env = os.environ if environment is None else environment
-    if file := env.get(f"{PREFIX}PASSPHRASE_FILE"):
-        return Secret(Path(file).read_bytes().strip())
-    if text := env.get(f"{PREFIX}PASSPHRASE"):
-        return Secret(text.encode())
-    raise _invalid("passphrase", "is not given", f"set {PREFIX}PASSPHRASE_FILE to a file that holds it")
+    if file := env.get(f"{PREFIX}{name}_FILE"):
+        return _secret_file(name, Path(file))
+    text = env.get(f"{PREFIX}{name}")
+    return Secret(text.encode()) if text else None
+
+
+def _secret_file(name: str, path: Path) -> Secret:
+    variable = f"{PREFIX}{name}_FILE"
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise _invalid(variable, f"cannot be read: {error.strerror}", "give the path of a file") from None
+    if not secret:
+        raise _invalid(variable, "names an empty file", "write the secret into it")
+    return Secret(secret)
 
 
 def _override(values: dict[str, Any], environment: Mapping[str, str]) -> None:
-    sections = {name.upper(): name for name in values if isinstance(values[name], dict)}
+    fields = msgspec.structs.fields(Settings)
+    sections = {f.name.upper(): f.name for f in fields if isinstance(f.type, type) and issubclass(f.type, Struct)}
     for variable, text in environment.items():
         name = variable.removeprefix(PREFIX)
-        if name == variable or name in ("PASSPHRASE", "PASSPHRASE_FILE", "BITCOIN_RPC_PASSWORD"):
+        if name == variable or name.removesuffix("_FILE") in SECRETS:
             continue
         section = next((s for s in sections if name.startswith(f"{s}_")), None)
         if section is None:
-            values[name.lower()] = text
+            values[name.lower()] = _value(variable, text)
         else:
-            values[sections[section]][name.removeprefix(f"{section}_").lower()] = text
+            values.setdefault(sections[section], {})[name.removeprefix(f"{section}_").lower()] = _value(variable, text)
+
+
+def _value(variable: str, text: str) -> object:
+    """A list is written as in the file; everything else is the text, converted to what the setting is."""
+    if not text.startswith("["):
+        return text
+    try:
+        return tomllib.loads(f"list = {text}")["list"]
+    except tomllib.TOMLDecodeError as error:
+        raise _invalid(variable, f"is no list: {error}", 'write ["a", "b"]') from error
+
+
+def check(settings: Settings) -> None:
+    """Settings that do not go together. Raises InvalidInput naming the setting and the fix."""
+    if settings.network == "mainnet" and settings.domain_clock == "chain":
+        raise _invalid("settings.domain_clock", "is the chain's time on mainnet", 'use "wall"')
+    if settings.bitcoin.source == "esplora":
+        _check_esplora(settings)
+    elif settings.bitcoin.rpc_url is None:
+        raise _invalid("settings.bitcoin.rpc_url", "is missing", "give the address of Bitcoin Core's JSON-RPC")
+
+
+def _check_esplora(settings: Settings) -> None:
+    """What such a server says moves money, so it has to be the server that was meant; on mainnet our own."""
+    field, url = "settings.bitcoin.esplora_url", settings.bitcoin.esplora_url
+    if url is None:
+        raise _invalid(field, "is missing", "give the address of the Esplora server")
+    if _is_loopback(url):
+        return
+    if settings.network == "mainnet":
+        reason = "is another machine's: its word on blocks and mempool would move real money"
+        raise _invalid(field, reason, "run Esplora on this machine beside your node")
+    if not url.startswith("https://"):
+        raise _invalid(field, "is reached in the clear", "use https://, or a server on this machine")
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _invalid(field: str, reason: str, fix: str) -> InvalidInput:

@@ -275,11 +275,63 @@ class Broadcast(Duty, frozen=True, kw_only=True, tag="chain.broadcast"):
         return f"{self.role}/{self.attempt}" if self.role == "funding" else self.role
 
 
+class Bump(Duty, frozen=True, kw_only=True, tag="chain.bump"):
+    """Make a transaction that is wanted in the chain pay what its urgency asks, until it is confirmed. How urgent it is
+    follows from the competition as it stands when the duty runs.
+    """
+
+    channel: ClassVar[Channel] = Channel.CHAIN
+    protective: ClassVar[bool] = True
+    broadcast: Broadcast
+
+    @property
+    def key(self) -> str:
+        return f"{self.broadcast.role}/{self.broadcast.attempt}"
+
+
+class ReleaseFeeCoins(_OfAttempt, frozen=True, kw_only=True, tag="wallet.release_fee_coins"):
+    """Give the coins back that were reserved for the bumps of a role."""
+
+    channel: ClassVar[Channel] = Channel.LOCAL
+    protective: ClassVar[bool] = True
+    role: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.role}/{self.attempt}"
+
+
 class ReleaseCoins(_OfAttempt, frozen=True, kw_only=True, tag="wallet.release"):
     """Give the coins back that an ended attempt had reserved."""
 
     channel: ClassVar[Channel] = Channel.LOCAL
     protective: ClassVar[bool] = True
+
+
+class RecordDebt(Duty, frozen=True, kw_only=True, tag="debt.record"):
+    """Sign and write down what is owed for a ticket that was settled although no contract came about."""
+
+    channel: ClassVar[Channel] = Channel.LOCAL
+    protective: ClassVar[bool] = True
+    entry_id: str
+    payment_hash: str
+
+    @property
+    def key(self) -> str:
+        return self.payment_hash
+
+
+class RecordAbsence(_OfAttempt, frozen=True, kw_only=True, tag="attendance.record"):
+    """Write down that a player sealed in no attempt of this closing."""
+
+    channel: ClassVar[Channel] = Channel.LOCAL
+    player: str
+    at: int
+    """End of the sealing window that it missed (wall clock)."""
+
+    @property
+    def key(self) -> str:
+        return self.player
 
 
 class NotifyPlayer(Duty, frozen=True, kw_only=True, tag="notify.player"):
@@ -317,6 +369,10 @@ AnyDuty = (
     | CollectSignatures
     | AssembleContract
     | Broadcast
+    | Bump
+    | ReleaseFeeCoins
     | ReleaseCoins
+    | RecordDebt
+    | RecordAbsence
     | NotifyPlayer
 )

@@ -37,6 +37,7 @@ class ChainLoop:
                 moved = await self.step()
             except PortError as error:
                 log.warning("chain unreachable", error=str(error))
+                self._wakeups.probe.set()
                 moved = False
             if not moved:
                 await asyncio.sleep(self._poll)

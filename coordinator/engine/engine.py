@@ -14,8 +14,10 @@ from coordinator.engine import codec
 from coordinator.engine.applier import Applier
 from coordinator.engine.apply import world_of
 from coordinator.engine.chain import ChainLoop
+from coordinator.engine.dependencies import Dependencies
 from coordinator.engine.executors.registry import executors
 from coordinator.engine.executors.services import Services
+from coordinator.engine.new_money import NewMoney
 from coordinator.engine.submit import Decide, UnknownCompetition, submit
 from coordinator.engine.timers import TimerLoop
 from coordinator.engine.wakeups import Wakeups
@@ -40,18 +42,21 @@ class Engine:
         self.clock = services.clock
         self.wakeups = Wakeups()
         self._chain = ChainLoop(self.store, services.chain, self.clock, self.wakeups, poll_seconds=poll_seconds)
+        self.dependencies = Dependencies(services, self.clock, self.wakeups)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Make sure of a chain cursor, then start every loop."""
+        """Make sure of a chain cursor, ask every service once, then start every loop."""
         await self._chain.start()
+        await self.dependencies.look()
         await self._note_downtime()
-        worker = Worker(self.store, self.clock, self.wakeups, executors(self.services))
+        worker = Worker(self.store, self.clock, self.wakeups, executors(self.services, self.new_money))
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "chain": self._chain.run,
             "apply": Applier(self.store, self.clock, self.wakeups).run,
             "duties": worker.run,
             "timers": TimerLoop(self.store, self.clock, self.wakeups).run,
+            "dependencies": self.dependencies.run,
         }
         self._tasks = [asyncio.create_task(_supervise(name, loop), name=name) for name, loop in loops.items()]
 
@@ -68,6 +73,10 @@ class Engine:
                 async with self.store.write() as tx:
                     await tx.put_facts(lane, [outage], "start", now)
                     await tx.notify(lane, START_PRIORITY, "start", f"{lane}/{now}", "start", now)
+
+    def new_money(self) -> NewMoney:
+        """Whether new money may come in, as every service last said."""
+        return NewMoney(self.dependencies.market, self.dependencies.away)
 
     async def stop(self) -> None:
         """Stop the loops; what was claimed is taken up again when its lease ends."""

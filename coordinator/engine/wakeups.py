@@ -12,6 +12,8 @@ class Wakeups:
     def __init__(self) -> None:
         self.apply = asyncio.Event()
         self.duties = asyncio.Event()
+        self.probe = asyncio.Event()
+        """A service did not answer: ask all of them."""
         self._listeners: list[Callable[[str], None]] = []
 
     def listen(self, listener: Callable[[str], None]) -> Callable[[], None]:

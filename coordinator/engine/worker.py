@@ -92,6 +92,7 @@ class Worker:
         except TimeoutError:
             return Again(_backoff(row.failures), reason="took longer than its lease")
         except Unreachable as error:
+            self._wakeups.probe.set()
             pause = max(error.retry_after or 0.0, _backoff(row.failures))
             return Again(pause, self._outage(row, began, pause), reason=str(error))
         except (PortError, CoreError) as error:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import msgspec
-
+from coordinator.player.answers import received_from
 from coordinator.player.gateway import Enclave
+from coordinator.player.wire.competition import MAX_ENTRIES, ContractDocument, ListedEntry
 from coordinator_core.competition.contract import verify_parameters
-from coordinator_core.competition.entries import Entry, check_unique, verify_entry
+from coordinator_core.competition.documents import decode_strict
+from coordinator_core.competition.entries import Entry, EntryDocument, check_unique, verify_entry
 from coordinator_core.competition.picks import Pick, verify_opening
 from coordinator_core.competition.terms import Terms, decode_terms
 from coordinator_core.dlc.contract import Contract
@@ -26,15 +27,21 @@ from coordinator_core.receipts.reservation import ReservationReceipt, verify_res
 from coordinator_core.transaction import OutPoint
 
 
+def refusal(what: str, reason: str) -> VerificationFailed:
+    """What a coordinator did that this player does not accept."""
+    return VerificationFailed(what, reason, fault=Fault.COORDINATOR)
+
+
 def require(condition: bool, what: str, reason: str) -> None:
     """Raise VerificationFailed at the coordinator's fault."""
     if not condition:
-        raise VerificationFailed(what, reason, fault=Fault.COORDINATOR)
+        raise refusal(what, reason)
 
 
 def check_terms(raw: bytes, competition_id: str, expected_hash: bytes | None) -> Terms:
     """Terms as published; once known, their hash never changes."""
-    terms = decode_terms(raw)
+    with received_from(Fault.COORDINATOR):
+        terms = decode_terms(raw)
     require(str(terms.competition_id) == competition_id, "terms", "are of another competition")
     require(expected_hash is None or terms.hash == expected_hash, "terms", "changed since the ticket was reserved")
     return terms
@@ -42,7 +49,8 @@ def check_terms(raw: bytes, competition_id: str, expected_hash: bytes | None) ->
 
 def check_receipt(event: Event, terms: Terms, player: bytes, entry_id: str) -> ReservationReceipt:
     """The signed receipt repeats terms, price and player."""
-    receipt = verify_reservation(event, terms, player)
+    with received_from(Fault.COORDINATOR):
+        receipt = verify_reservation(event, terms, player)
     require(str(receipt.entry_id) == entry_id, "receipt.entry_id", "is another entry")
     return receipt
 
@@ -55,30 +63,54 @@ class OtherEntry:
     picks: tuple[Pick, ...] | None
 
 
-def read_entries(listed: Sequence[Mapping[str, object]], terms: Terms) -> dict[str, OtherEntry]:
-    """Every signed entry with its opened picks, each verified against its own signature and commitment."""
-    known: dict[str, OtherEntry] = {}
-    for item in listed:
-        event = msgspec.convert(item["event"], Event)
-        document = msgspec.json.decode(event.content)
-        entry = verify_entry(
-            event,
-            terms_hash=terms.hash,
-            entry_id=UUID(str(item["entry_id"])),
-            ticket_hash=bytes.fromhex(document["ticket_hash"]),
-            author=event.author,
-        )
-        opened = item.get("opened")
-        picks = _opened(entry, opened, terms) if isinstance(opened, dict) else None
-        known[str(entry.id)] = OtherEntry(entry, picks)
-    for one in known.values():
-        check_unique(one.entry, [other.entry for other in known.values()])
+def read_entries(listed: Sequence[ListedEntry], terms: Terms) -> dict[str, OtherEntry]:
+    """Every signed entry with its opened picks, each verified against its own signature and commitment.
+
+    Raises VerificationFailed, InvalidInput, DuplicateInEntry: the coordinator should not have taken such an entry.
+    """
+    require(len(listed) <= MAX_ENTRIES, "entries", "are too many")
+    with received_from(Fault.COORDINATOR):
+        known = {str(item.entry_id): _read_entry(item, terms) for item in listed}
+        require(len(known) == len(listed), "entries", "hold one id twice")
+        for one in known.values():
+            check_unique(one.entry, [other.entry for other in known.values()])
     return known
 
 
-def _opened(entry: Entry, opened: Mapping[str, object], terms: Terms) -> tuple[Pick, ...]:
-    picks = msgspec.convert(opened["picks"], tuple[Pick, ...])
-    return verify_opening(entry.commitment, entry.id, bytes.fromhex(str(opened["salt"])), picks, terms.observation)
+def _read_entry(item: ListedEntry, terms: Terms) -> OtherEntry:
+    stated = decode_strict(item.event.content, EntryDocument, "entry")
+    entry = verify_entry(
+        item.event,
+        terms_hash=terms.hash,
+        entry_id=item.entry_id,
+        ticket_hash=bytes.fromhex(stated.ticket_hash),
+        author=item.event.author,
+    )
+    if item.opened is None:
+        return OtherEntry(entry, None)
+    salt = bytes.fromhex(item.opened.salt)
+    picks = verify_opening(entry.commitment, entry.id, salt, item.opened.picks, terms.observation)
+    return OtherEntry(entry, picks)
+
+
+def check_own_entry(entries: Mapping[str, OtherEntry], own: Entry) -> None:
+    """The list shows what this player signed for its present ticket: otherwise its prize would be another's."""
+    listed = entries.get(str(own.id))
+    require(listed is not None, "entries", "do not hold this player's entry")
+    if listed is not None:
+        same = listed.entry.player == own.player and listed.entry.document == own.document
+        require(same, "entries", "hold another entry in this player's place")
+
+
+def check_first_seen(entries: Mapping[str, OtherEntry], seen: Mapping[str, str], players: Sequence[str]) -> None:
+    """Everyone in the session entered before this player opened its picks, and nobody changed the entry since.
+
+    `seen` is the event id (hex) by entry id, as it was before the opening.
+    """
+    for player in players:
+        require(player in seen, "entries", "hold one that came after the picks were opened")
+        same = entries[player].entry.event.id == seen[player]
+        require(same, "entries", "hold one that was exchanged after the picks were opened")
 
 
 def check_session(
@@ -98,7 +130,8 @@ def check_session(
     require(not unknown, "manifest", "names a player without a signed entry")
     slot_keys = {user: entries[user].entry.slot_key for user in players}
     audit_manifest(manifest, slot_keys=slot_keys, places=terms.places, keygen_session_id=session_id)
-    audit_recipients(recipients, manifest, {eid: enclave.public_key for eid, enclave in enclaves.items()})
+    with received_from(Fault.COORDINATOR):
+        audit_recipients(recipients, manifest, {eid: enclave.public_key for eid, enclave in enclaves.items()})
 
 
 def check_statement(
@@ -114,13 +147,15 @@ def check_statement(
     ids = [UUID(entry_id) for entry_id in roster]
     verify_statement(statement, terms, attempt=attempt, entry_ids=ids, nonce_point=nonce)
     for entry_id in roster:
-        same = stated.get(entry_id) == entries[entry_id].picks
+        opened = entries[entry_id].picks
+        require(opened is not None, "entries", "hold one in the contract whose picks were not opened")
+        same = stated.get(entry_id) == opened
         require(same, "entries", "another entry stands at the oracle than the one that was opened")
     return nonce
 
 
 def check_contract(
-    document: Mapping[str, object],
+    document: ContractDocument,
     terms: Terms,
     attempt: int,
     entries: Mapping[str, OtherEntry],
@@ -130,9 +165,10 @@ def check_contract(
 ) -> Contract:
     """The contract derived by the player itself from terms, entries and the oracle's nonce; all but fee rate, market
     maker key and outpoint follow from them."""
-    parameters = parameters_from_value(document["parameters"], "parameters")
-    require(document["attempt"] == attempt, "contract", "is of another attempt")
-    require(parameters.market_maker == market_maker, "contract", "has another market maker key than the session")
-    points = locking_points(terms.oracle_key, nonce, len(roster), terms.places)
-    verify_parameters(parameters, terms, [entries[e].entry for e in roster], attempt=attempt, locking_points=points)
-    return Contract.build(parameters, OutPoint.parse(document["outpoint"]))
+    require(document.attempt == attempt, "contract", "is of another attempt")
+    with received_from(Fault.COORDINATOR):
+        parameters = parameters_from_value(document.parameters, "contract.parameters")
+        require(parameters.market_maker == market_maker, "contract", "has another market maker key than the session")
+        points = locking_points(terms.oracle_key, nonce, len(roster), terms.places)
+        verify_parameters(parameters, terms, [entries[e].entry for e in roster], attempt=attempt, locking_points=points)
+        return Contract.build(parameters, OutPoint.parse(document.outpoint, "contract.outpoint"))

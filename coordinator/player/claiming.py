@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from coordinator.player.http import ServerRefused, Service
+from coordinator.player.wire.esplora import TransactionStatus
 from coordinator_core.claim_kit.kit import ClaimKit
 from coordinator_core.claim_kit.plan import ClaimDestination, ClaimStep, plan_claim
 from coordinator_core.competition.player_keys import entry_key
@@ -33,7 +34,7 @@ class Claimant:
             entry_key=key,
             destination=ClaimDestination(self.destination, FEE_RATE),
         )
-        self._esplora = Service("esplora", esplora)
+        self._esplora = Service("esplora", esplora, fault=Fault.NODE)
         self._left = list(self._plan.steps)
         self.blocks_to_wait = 0
         self.received = 0
@@ -53,8 +54,9 @@ class Claimant:
             self.blocks_to_wait = max(1, following)
             if await self._known(step):
                 continue
-            txid = (await self._esplora.post_raw("/tx", step.transaction.serialize().hex().encode())).decode().strip()
-            if txid != step.transaction.txid[::-1].hex():
+            txid = step.transaction.txid[::-1].hex()
+            answer = await self._esplora.post_raw("/tx", step.transaction.serialize().hex().encode())
+            if answer.strip() != txid.encode():
                 raise VerificationFailed("esplora", "answered with another txid", fault=Fault.NODE)
             if not self._left:
                 self.received = step.transaction.outputs[0].value
@@ -64,13 +66,12 @@ class Claimant:
     async def _known(self, step: ClaimStep) -> bool:
         """Another winner may have sent it: the outcome is everyone's, and so is the split."""
         try:
-            await self._esplora.get(f"/tx/{step.transaction.txid[::-1].hex()}/status")
+            status = await self._esplora.read(f"/tx/{step.transaction.txid[::-1].hex()}/status", TransactionStatus)
         except ServerRefused as error:
             if error.status == 404:
                 return False
             raise
-        status = await self._esplora.get_json(f"/tx/{step.transaction.txid[::-1].hex()}/status")
-        return bool(status.get("confirmed"))
+        return status.confirmed
 
 
 def own_script(key: SecretKey) -> bytes:

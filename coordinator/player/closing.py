@@ -10,11 +10,18 @@ import msgspec
 from msgspec import Struct
 
 from coordinator.player import checks
+from coordinator.player.answers import received_from
 from coordinator.player.gateway import Enclave, Gateway, NotSetUp
+from coordinator.player.http import MAX_CONTRACT_BYTES
 from coordinator.player.oracle import OracleReader
+from coordinator.player.tickets import sign_own
+from coordinator.player.wire.closing import Accepted, ClosingStatus, NamedSession
+from coordinator.player.wire.competition import ContractDocument, ListedEntry
 from coordinator_core.competition.picks import sorted_picks
 from coordinator_core.competition.player_keys import entry_key, picks_salt, slot_key
 from coordinator_core.competition.terms import Terms
+from coordinator_core.dlc.contract import Contract
+from coordinator_core.errors import Fault
 from coordinator_core.keymeld.access import UserAccess
 from coordinator_core.keymeld.approval import ParticipantApproval
 from coordinator_core.keymeld.audit import OpenSession, audit_session_secret, audit_sessions
@@ -26,6 +33,7 @@ from coordinator_core.keymeld.registration import SealedRegistration
 from coordinator_core.keymeld.roster import RosterExpectation, SignedRoster, VerifiedRoster, verify_roster
 from coordinator_core.nostr import nip44
 from coordinator_core.secret import Secret
+from coordinator_core.transaction import bytes_from_hex
 from coordinator_core.units import UnixTime
 
 if TYPE_CHECKING:
@@ -74,22 +82,25 @@ class Closing:
     async def step(self) -> bool:
         """Do what is wanted now; True when the closing is done for this player."""
         player = self._player
-        status = await player.api.get_json(f"{player.base}/keymeld/status?entry={player.entry_id}", signed=True)
-        self.attempt = status["attempt"]
-        if status["closing_done"]:
-            self.returned = status["signing_status"] != "signed" or not status["in_attempt"]
+        path = f"{player.base}/keymeld/status?entry={player.entry_id}"
+        status = await player.api.read(path, ClosingStatus, signed=True)
+        self.attempt = status.attempt
+        if status.closing_done:
+            self.returned = status.signing_status != "signed" or not status.in_attempt
             return True
-        if status["in_attempt"]:
-            await self._attend(status)
+        if status.in_attempt and status.attempt is not None:
+            await self._attend(status, status.attempt)
         return False
 
-    async def _attend(self, status: dict[str, Any]) -> None:
-        if self._attempt is None and status["attempt"] is not None:
-            self._recall(int(status["attempt"]), joined=bool(status["sealed"]))
-        if status["keygen_status"] == "sealing":
-            await self._seal(status)
-        elif status["signing_sessions"]:
-            await self._sign(status)
+    async def _attend(self, status: ClosingStatus, number: int) -> None:
+        kept = self._player.sealing
+        checks.require(kept is None or number >= kept.attempt, "keymeld/status", "goes back to an earlier attempt")
+        if self._attempt is None:
+            self._recall(number, joined=status.sealed)
+        if status.keygen_status == "sealing":
+            await self._seal(status, number)
+        elif status.signing_sessions:
+            await self._sign(status, number)
 
     def _recall(self, number: int, *, joined: bool) -> None:
         """After a restart: the registration that was made before it."""
@@ -108,22 +119,29 @@ class Closing:
             enclaves[enclave_id], now = await self._gateway.enclave(enclave_id)
         return enclaves, now
 
-    async def _seal(self, status: dict[str, Any]) -> None:
-        number = int(status["attempt"])
+    async def _entries(self) -> dict[str, checks.OtherEntry]:
+        """Every entry, this player's among them as it signed it."""
+        player = self._player
+        listed = await player.api.read(f"{player.base}/entries", tuple[ListedEntry, ...])
+        entries = checks.read_entries(listed, self._terms)
+        checks.check_own_entry(entries, sign_own(player, self._terms, player.ticket_hash, 0))
+        return entries
+
+    async def _seal(self, status: ClosingStatus, number: int) -> None:
         if self._attempt is not None and self._attempt.number == number and self._attempt.joined:
             return
         if self._attempt is None or self._attempt.number != number:
             self._attempt = await self._prepare(status, number)
         await self._join(self._attempt)
 
-    async def _prepare(self, status: dict[str, Any], number: int) -> Attempt:
-        player, terms = self._player, self._terms
-        manifest = SignedManifest.from_value(status["manifest"])
-        recipients = EnclaveRecipients.from_value(status["recipients"], manifest)
+    async def _prepare(self, status: ClosingStatus, number: int) -> Attempt:
+        player, terms, own = self._player, self._terms, self._player.entry_id
+        manifest, recipients = _session(status)
         enclaves, _ = await self._enclaves(recipients)
-        entries = checks.read_entries(await player.api.get_json(f"{player.base}/entries"), terms)
-        own = player.entry_id
-        checks.check_session(manifest, recipients, terms, entries, own, str(status["keygen_session_id"]), enclaves)
+        entries = await self._entries()
+        session_id = str(status.keygen_session_id)
+        checks.check_session(manifest, recipients, terms, entries, own, session_id, enclaves)
+        self._see(entries, _players(manifest))
         entry_id = UUID(own)
         registration = seal_registration(
             manifest=manifest,
@@ -134,13 +152,20 @@ class Closing:
             slot_key=slot_key(player.keys.secret, entry_id),
             require_signing_approval=True,
         )
-        player.sealing = Sealing(number, status["manifest"], status["recipients"], registration.to_json())
+        player.sealing = Sealing(number, status.manifest or {}, status.recipients or {}, registration.to_json())
         player.keep()
         return Attempt(number, manifest, recipients, registration)
 
+    def _see(self, entries: dict[str, checks.OtherEntry], players: list[str]) -> None:
+        """Remember the others' entries before the first opening of our picks; afterwards nobody may change one."""
+        player = self._player
+        if not player.entries_seen:
+            player.entries_seen = {user: entries[user].entry.event.id for user in players}
+        checks.check_first_seen(entries, player.entries_seen, players)
+
     async def _join(self, attempt: Attempt) -> None:
         player = self._player
-        await player.api.post(
+        await player.api.send(
             f"{player.base}/keymeld/join",
             {
                 "entry_id": player.entry_id,
@@ -150,80 +175,84 @@ class Closing:
                 "salt": picks_salt(player.keys.secret, UUID(player.entry_id)).reveal().hex(),
                 "picks": msgspec.to_builtins(sorted_picks(player.picks)),
             },
+            Accepted,
             signed=True,
         )
         attempt.joined = True
         player.say(f"sealed its key for attempt {attempt.number} and opened its picks")
 
-    async def _sign(self, status: dict[str, Any]) -> None:
+    async def _sign(self, status: ClosingStatus, number: int) -> None:
         attempt = self._attempt
-        if attempt is None or attempt.number != int(status["attempt"]) or not attempt.joined:
+        if attempt is None or attempt.number != number or not attempt.joined:
             return
-        sessions = tuple((str(s["session"]), s["replaces"]) for s in status["signing_sessions"])
-        names = tuple(session for session, _ in sessions)
+        names = tuple(one.session for one in status.signing_sessions)
         if attempt.ready_for != names:
             try:
-                await self._compare(attempt, status, sessions)
+                await self._compare(attempt, status)
             except NotSetUp:
                 return
-        if status["approvals_wanted"]:
-            await self._approve(attempt, set(names) - set(status["approved"]) - self._replaced(sessions))
+        if status.approvals_wanted:
+            await self._approve(attempt, set(names) - set(status.approved) - _replaced(status.signing_sessions))
 
-    @staticmethod
-    def _replaced(sessions: tuple[tuple[str, str | None], ...]) -> set[str]:
-        return {replaced for _, replaced in sessions if replaced is not None}
-
-    async def _compare(self, attempt: Attempt, status: dict[str, Any], sessions: tuple[tuple[str, Any], ...]) -> None:
+    async def _compare(self, attempt: Attempt, status: ClosingStatus) -> None:
         """Derive the contract, read every batch from the gateway, compare every item; only then say ready."""
-        player, terms = self._player, self._terms
+        player, sessions = self._player, status.signing_sessions
         roster = self._verify_roster(attempt, status)
-        user = attempt.user
-        if user is None or attempt.secret is None:
+        user, secret = attempt.user, attempt.secret
+        if user is None or secret is None:
             raise NotSetUp("session", "has no secret yet", "ask again")
-        entries = checks.read_entries(await player.api.get_json(f"{player.base}/entries"), terms)
-        coordinator = attempt.manifest.manifest.coordinator_user_id
-        order = sorted(u for u in attempt.manifest.manifest.users if u != coordinator)
-        event_id = str(terms.oracle.event_ids[attempt.number])
-        statement, stated = await self._oracle.statement(event_id)
-        nonce = checks.check_statement(statement, stated, terms, attempt.number, entries, order)
-        document = await player.api.get_json(f"{player.base}/contract")
-        market_maker = roster.signed.roster.participants[coordinator]
-        contract = checks.check_contract(document, terms, attempt.number, entries, order, nonce, market_maker)
+        contract = await self._derive(attempt, roster)
         _, now = await self._enclaves(attempt.recipients)
-        items = {name: await self._gateway.batch(user, name, now) for name, _ in sessions}
-        audit_sessions(
-            [OpenSession(name, replaces, items[name]) for name, replaces in sessions],
-            expected=contract.signing_items(),
-            roster=roster,
-            session_secret=attempt.secret,
-            max_signing_sessions=attempt.manifest.manifest.max_signing_sessions or 0,
-        )
+        items = {one.session: await self._gateway.batch(user, one.session, now) for one in sessions}
+        with received_from(Fault.COORDINATOR):
+            audit_sessions(
+                [OpenSession(one.session, one.replaces, items[one.session]) for one in sessions],
+                expected=contract.signing_items(),
+                roster=roster,
+                session_secret=secret,
+                max_signing_sessions=attempt.manifest.manifest.max_signing_sessions or 0,
+            )
         attempt.items = items
-        player.outpoint = str(contract.outpoint)
+        player.contract = contract.digest.hex()
         player.keep()
-        current = sorted(set(items) - self._replaced(sessions))
+        current = sorted(set(items) - _replaced(sessions))
         body = {"entry_id": player.entry_id, "attempt": attempt.number, "sessions": current}
-        await player.api.post(f"{player.base}/keymeld/ready", body, signed=True)
-        attempt.ready_for = tuple(name for name, _ in sessions)
+        await player.api.send(f"{player.base}/keymeld/ready", body, Accepted, signed=True)
+        attempt.ready_for = tuple(one.session for one in sessions)
         player.say(f"compared {sum(map(len, items.values()))} signing items with its own contract: all equal")
 
-    def _verify_roster(self, attempt: Attempt, status: dict[str, Any]) -> VerifiedRoster:
+    async def _derive(self, attempt: Attempt, roster: VerifiedRoster) -> Contract:
+        """The contract out of terms, the entries as they were first seen, and the oracle's own statement."""
+        player, terms, number = self._player, self._terms, attempt.number
+        order = _players(attempt.manifest)
+        entries = await self._entries()
+        checks.require(set(order) <= entries.keys(), "entries", "lack a player of the session")
+        checks.check_first_seen(entries, player.entries_seen, order)
+        statement, stated = await self._oracle.statement(str(terms.oracle.event_ids[number]))
+        nonce = checks.check_statement(statement, stated, terms, number, entries, order)
+        document = await player.api.read(f"{player.base}/contract", ContractDocument, limit=MAX_CONTRACT_BYTES)
+        market_maker = roster.signed.roster.participants[attempt.manifest.manifest.coordinator_user_id]
+        return checks.check_contract(document, terms, number, entries, order, nonce, market_maker)
+
+    def _verify_roster(self, attempt: Attempt, status: ClosingStatus) -> VerifiedRoster:
         if attempt.roster is not None:
             return attempt.roster
-        if status["encrypted_session_secret"] is None or status["roster"] is None:
-            raise NotSetUp("session", str(status["secret_withheld"]), "ask again")
+        if status.encrypted_session_secret is None or status.roster is None:
+            raise NotSetUp("session", str(status.secret_withheld), "ask again")
         player = self._player
-        key = nip44.conversation_key(player.keys.identity, bytes.fromhex(self._terms.coordinator_key))
-        secret = Secret(bytes.fromhex(nip44.decrypt(status["encrypted_session_secret"], key)))
-        access = audit_session_secret(attempt.manifest, secret)
-        signed = SignedRoster.from_json(msgspec.json.encode(status["roster"]))
-        expectation = RosterExpectation(
-            manifest=attempt.manifest,
-            recipients=attempt.recipients,
-            participants=signed.roster.participants,
-            own=attempt.registration.authorization,
-        )
-        attempt.roster = verify_roster(signed, expectation)
+        with received_from(Fault.COORDINATOR):
+            key = nip44.conversation_key(player.keys.identity, bytes.fromhex(self._terms.coordinator_key))
+            text = nip44.decrypt(status.encrypted_session_secret, key)
+            secret = Secret(bytes_from_hex(text, 32, "encrypted_session_secret"))
+            access = audit_session_secret(attempt.manifest, secret)
+            signed = SignedRoster.from_json(msgspec.json.encode(status.roster))
+            expectation = RosterExpectation(
+                manifest=attempt.manifest,
+                recipients=attempt.recipients,
+                participants=signed.roster.participants,
+                own=attempt.registration.authorization,
+            )
+            attempt.roster = verify_roster(signed, expectation)
         attempt.secret = secret
         own_key = entry_key(player.keys.secret, UUID(player.entry_id), attempt.number)
         attempt.user = UserAccess(access, player.entry_id, own_key)
@@ -243,5 +272,20 @@ class Closing:
             for name in sorted(wanted)
         ]
         body = {"entry_id": player.entry_id, "attempt": attempt.number, "approvals": approvals}
-        await player.api.post(f"{player.base}/keymeld/approvals", body, signed=True)
+        await player.api.send(f"{player.base}/keymeld/approvals", body, Accepted, signed=True)
         player.say(f"approved {len(approvals)} batches")
+
+
+def _session(status: ClosingStatus) -> tuple[SignedManifest, EnclaveRecipients]:
+    with received_from(Fault.COORDINATOR):
+        manifest = SignedManifest.from_value(status.manifest)
+        return manifest, EnclaveRecipients.from_value(status.recipients, manifest)
+
+
+def _players(manifest: SignedManifest) -> list[str]:
+    """Entry ids in the order of the contract."""
+    return [user for user in manifest.manifest.users if user != manifest.manifest.coordinator_user_id]
+
+
+def _replaced(sessions: tuple[NamedSession, ...]) -> set[str]:
+    return {one.replaces for one in sessions if one.replaces is not None}

@@ -1,21 +1,35 @@
-"""The player's HTTP: finite time, problem details as errors, a fresh NIP-98 proof for every request."""
+"""The player's HTTP: finite time and size, typed answers, a fresh NIP-98 proof for every request that is signed."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import httpx
 import msgspec
 
+from coordinator.player.answers import WrongAnswer, decode, decode_refusal
 from coordinator_core.errors import CoreError, Fault, InvalidInput
 from coordinator_core.nostr.nip98 import build_authorization
 from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.units import UnixTime
 
-SECONDS = 30.0
+T = TypeVar("T")
+
+SECONDS: Final = 30.0
+"""Longest silence of a server."""
+TOTAL_SECONDS: Final = 120.0
+"""Longest time for a whole answer, however it trickles in."""
+MAX_ANSWER_BYTES: Final = 8_000_000
+MAX_CONTRACT_BYTES: Final = 64_000_000
+"""A contract and a claim kit grow with the number of outcomes, a wallet's list of payments with its age."""
+_MAX_REFUSAL_BYTES: Final = 65_536
+_SHOWN: Final = 500
 
 
 class ServerRefused(CoreError):
@@ -23,9 +37,9 @@ class ServerRefused(CoreError):
 
     code = "player.server_refused"
 
-    def __init__(self, service: str, status: int, remote: str, detail: str) -> None:
+    def __init__(self, service: str, status: int, remote: str, detail: str, fault: Fault = Fault.COORDINATOR) -> None:
         super().__init__(f"{service}: {detail} ({status} {remote})")
-        self.fault = Fault.COORDINATOR
+        self.fault = fault
         self.status = status
         self.remote = remote
 
@@ -50,49 +64,84 @@ def _trusted(certificate: Path | None) -> ssl.SSLContext | bool:
 
 
 class Service:
-    """One server, with the player's identity where it is wanted."""
+    """One server, with the player's identity where it is wanted. `fault` is who answers for its answers."""
 
     def __init__(
-        self, name: str, url: str, identity: SecretKey | None = None, *, certificate: Path | None = None
+        self,
+        name: str,
+        url: str,
+        identity: SecretKey | None = None,
+        *,
+        fault: Fault = Fault.COORDINATOR,
+        certificate: Path | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """`certificate` is the one of a server that signed its own. Raises InvalidInput when it cannot be used."""
         self.name = name
         self.url = url.rstrip("/")
+        self.fault = fault
         self._identity = identity
-        self._client = httpx.AsyncClient(timeout=SECONDS, trust_env=False, verify=_trusted(certificate))
+        self._client = httpx.AsyncClient(
+            timeout=SECONDS, trust_env=False, verify=_trusted(certificate), transport=transport
+        )
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
-    async def get(self, path: str, *, signed: bool = False, headers: dict[str, str] | None = None) -> bytes:
-        """A GET's body. Raises ServerRefused, NoAnswer."""
-        return await self._send("GET", path, None, signed=signed, headers=headers)
+    async def get(
+        self,
+        path: str,
+        *,
+        signed: bool = False,
+        headers: dict[str, str] | None = None,
+        limit: int = MAX_ANSWER_BYTES,
+    ) -> bytes:
+        """A GET's body. Raises ServerRefused, NoAnswer, WrongAnswer beyond `limit` bytes."""
+        return await self._send("GET", path, None, signed=signed, headers=headers, limit=limit)
 
-    async def get_json(self, path: str, *, signed: bool = False, headers: dict[str, str] | None = None) -> Any:
-        """A GET's JSON. Raises ServerRefused, NoAnswer."""
-        return self._json(await self.get(path, signed=signed, headers=headers))
+    async def get_json(self, path: str, *, signed: bool = False) -> Any:
+        """A GET's JSON of whatever shape, for who only shows it. Raises ServerRefused, NoAnswer, WrongAnswer."""
+        return await self.read(path, object, signed=signed)
 
-    async def post(self, path: str, body: object, *, signed: bool = False, method: str = "POST") -> Any:
-        """A POST's (or PUT's) JSON. Raises ServerRefused, NoAnswer."""
-        return self._json(await self._send(method, path, msgspec.json.encode(body), signed=signed))
+    async def read(
+        self,
+        path: str,
+        kind: type[T],
+        *,
+        signed: bool = False,
+        headers: dict[str, str] | None = None,
+        limit: int = MAX_ANSWER_BYTES,
+    ) -> T:
+        """A GET's JSON as `kind`. Raises ServerRefused, NoAnswer, WrongAnswer."""
+        raw = await self.get(path, signed=signed, headers=headers, limit=limit)
+        return decode(raw, kind, self._source(path), self.fault)
 
-    async def post_with(self, path: str, body: object, headers: dict[str, str]) -> Any:
-        """A POST with headers of the caller's."""
-        return self._json(await self._send("POST", path, msgspec.json.encode(body), signed=False, headers=headers))
+    async def send(
+        self,
+        path: str,
+        body: object,
+        kind: type[T],
+        *,
+        signed: bool = False,
+        method: str = "POST",
+        headers: dict[str, str] | None = None,
+    ) -> T:
+        """A POST's (or PUT's) JSON as `kind`. Raises ServerRefused, NoAnswer, WrongAnswer."""
+        raw = await self._send(method, path, msgspec.json.encode(body), signed=signed, headers=headers)
+        return decode(raw, kind, self._source(path), self.fault)
 
     async def first_line(self, path: str, body: object, headers: dict[str, str]) -> bytes:
         """The first line of a stream that a POST opens; the rest is not waited for."""
-        try:
-            async with self._client.stream("POST", f"{self.url}{path}", json=body, headers=headers) as response:
-                if not response.is_success:
-                    await response.aread()
-                    raise self._refusal(response)
-                async for line in response.aiter_lines():
-                    if line.strip():
-                        return line.encode()
-        except httpx.HTTPError as error:
-            raise NoAnswer(self.name, type(error).__name__) from error
+        async with self._answer("POST", path, msgspec.json.encode(body), headers) as response:
+            line = b""
+            async for part in response.aiter_bytes():
+                line = (line + part).lstrip()
+                if b"\n" in line:
+                    return line.partition(b"\n")[0]
+                self._bounded(len(line), MAX_ANSWER_BYTES, path)
+        if line:
+            return line
         raise NoAnswer(self.name, "the stream ended without a word")
 
     async def post_raw(self, path: str, body: bytes) -> bytes:
@@ -100,36 +149,68 @@ class Service:
         return await self._send("POST", path, body, signed=False)
 
     async def _send(
-        self, method: str, path: str, body: bytes | None, *, signed: bool, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        *,
+        signed: bool,
+        headers: dict[str, str] | None = None,
+        limit: int = MAX_ANSWER_BYTES,
     ) -> bytes:
-        url = f"{self.url}{path}"
         sent = dict(headers or {})
         if signed and self._identity is not None:
             now = UnixTime(int(time.time()))
-            sent["Authorization"] = build_authorization(method, url, body, self._identity, now)
+            sent["Authorization"] = build_authorization(method, f"{self.url}{path}", body, self._identity, now)
+        async with self._answer(method, path, body, sent) as response:
+            parts: list[bytes] = []
+            async for part in response.aiter_bytes():
+                parts.append(part)
+                self._bounded(sum(map(len, parts)), limit, path)
+            return b"".join(parts)
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> AsyncIterator[httpx.Response]:
+        """An answer whose body is still to be read. Raises ServerRefused, NoAnswer."""
+        sent = dict(headers)
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
         try:
-            response = await self._client.request(method, url, content=body, headers=sent)
-        except httpx.HTTPError as error:
+            async with (
+                asyncio.timeout(TOTAL_SECONDS),
+                self._client.stream(method, f"{self.url}{path}", content=body, headers=sent) as response,
+            ):
+                if not response.is_success:
+                    raise self._refusal(response.status_code, await _beginning(response))
+                yield response
+        except TimeoutError as error:
+            raise NoAnswer(self.name, f"no whole answer in {TOTAL_SECONDS:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise NoAnswer(self.name, type(error).__name__) from error
-        if response.is_success:
-            return response.content
-        raise self._refusal(response)
 
-    def _refusal(self, response: httpx.Response) -> ServerRefused:
-        try:
-            problem = msgspec.json.decode(response.content)
-        except msgspec.DecodeError:
-            problem = {}
-        whole: dict[str, Any] = problem if isinstance(problem, dict) else {}
+    def _bounded(self, length: int, limit: int, path: str) -> None:
+        if length > limit:
+            raise WrongAnswer(self._source(path), f"is longer than {limit} bytes", fault=self.fault)
+
+    def _refusal(self, status: int, body: bytes) -> ServerRefused:
+        whole = decode_refusal(body)
         nested = whole.get("error")
         inner: dict[str, Any] = nested if isinstance(nested, dict) else whole
-        detail = str(inner.get("detail") or inner.get("message") or response.text[:200])
-        return ServerRefused(self.name, response.status_code, str(inner.get("code") or inner.get("type") or ""), detail)
+        # Not by the charset that the server names: a hostile one names a codec that fails.
+        detail = str(inner.get("detail") or inner.get("message") or body[:_SHOWN].decode("utf-8", "replace"))
+        remote = str(inner.get("code") or inner.get("type") or "")
+        return ServerRefused(self.name, status, remote[:_SHOWN], detail[:_SHOWN], self.fault)
 
-    def _json(self, body: bytes) -> Any:
-        try:
-            return msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
-            raise NoAnswer(self.name, "an answer that is not JSON") from error
+    def _source(self, path: str) -> str:
+        return f"{self.name} {path.partition('?')[0]}"
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    body = b""
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > _MAX_REFUSAL_BYTES:
+            break
+    return body[:_MAX_REFUSAL_BYTES]

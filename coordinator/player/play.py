@@ -8,34 +8,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
-import msgspec
-
-from coordinator.player import checks
+from coordinator.player import checks, prizes
 from coordinator.player.closing import Closing, Sealing
 from coordinator.player.gateway import Gateway
-from coordinator.player.http import NoAnswer, ServerRefused, Service
+from coordinator.player.http import MAX_CONTRACT_BYTES, NoAnswer, ServerRefused, Service
 from coordinator.player.keys import PlayerKeys
 from coordinator.player.oracle import OracleReader
 from coordinator.player.pace import Pace
-from coordinator.player.tickets import Ticketing
+from coordinator.player.tickets import Ticketing, sign_own
 from coordinator.player.wallet import Wallet
+from coordinator.player.wire.competition import Clocks, Shown
+from coordinator.player.wire.payouts import KeyGiven, PayoutAsked, PayoutStatus
+from coordinator.player.wire.tickets import SettledTicket
 from coordinator_core.claim_kit.kit import ClaimKit
 from coordinator_core.competition.fees import PriceLines
 from coordinator_core.competition.picks import Pick
 from coordinator_core.competition.player_keys import entry_key, payout_preimage
 from coordinator_core.competition.terms import Terms
+from coordinator_core.errors import InvalidInput
 from coordinator_core.nostr.event import Event
 from coordinator_core.secp256k1 import sha256
 from coordinator_core.secret import Secret
-from coordinator_core.transaction import bytes_from_hex
-from coordinator_core.units import Sats, Seconds
+from coordinator_core.units import Seconds
 
 OPEN_SECONDS, CLOSING_SECONDS, RESULT_SECONDS = 5.0, 1.0, 5.0
 """Longest pauses between looks, while entries are open, in the closing, and for the result."""
 ASK_AGAIN_SECONDS = 30.0
+LONGEST_INVOICE = Seconds(366 * 86_400)
 FINAL = frozenset({"PAID", "CLAIMED", "OWED", "VOID", "lost"})
 NOT_SETTLED = frozenset({404, 409})
 WITHOUT_CONTRACT = frozenset({"returning", "cancelled", "failed"})
@@ -70,8 +71,10 @@ class Player:
     receipt: Event | None = None
     invoice: str = ""
     sealing: Sealing | None = None
-    outpoint: str | None = None
-    """Of the contract whose batches were approved, "txid:vout"."""
+    entries_seen: dict[str, str] = field(default_factory=dict[str, str])
+    """Event id (hex) of every player's entry, by entry id, as it was before this player opened its picks."""
+    contract: str | None = None
+    """Digest (hex) of the contract whose batches were compared last."""
     payout_request: str = ""
     debt_receipt: Event | None = None
     kit: ClaimKit | None = None
@@ -127,9 +130,9 @@ class Player:
             await oracle.close()
         if closing.returned:
             return None
-        self.kit = ClaimKit.from_json(await self.api.get(f"{self.own}/kit", signed=True))
-        same = self.outpoint is None or str(self.kit.signed.contract.outpoint) == self.outpoint
-        checks.require(same, "kit", "is for another contract than the one approved")
+        kit = prizes.read_kit(await self.api.get(f"{self.own}/kit", signed=True, limit=MAX_CONTRACT_BYTES))
+        prizes.check_kit(kit, terms, sign_own(self, terms, self.ticket_hash, 0), self.contract)
+        self.kit = kit
         self.keep()
         self.say("holds a verified claim kit")
         return self.kit
@@ -156,39 +159,42 @@ class Player:
         while True:
             try:
                 found = await self.ticket_preimage() or await self._given_preimage()
-                seen = await self.api.get_json(self.base)
+                seen = await self.api.read(self.base, Shown)
             except (NoAnswer, ServerRefused) as error:
                 await pace.after(error, RESULT_SECONDS)
                 continue
-            if found is not None or seen["state"] in WITHOUT_CONTRACT:
+            if found is not None or seen.state in WITHOUT_CONTRACT:
                 return found
-            await pace.wait(seen["state"], RESULT_SECONDS)
+            await pace.wait(seen.state, RESULT_SECONDS)
 
     async def _given_preimage(self) -> Secret | None:
         try:
-            answer = await self.api.get_json(f"{self.own}/ticket", signed=True)
+            answer = await self.api.read(f"{self.own}/ticket", SettledTicket, signed=True)
         except ServerRefused as error:
             if error.status in NOT_SETTLED:
                 return None
             raise
-        preimage = Secret(bytes_from_hex(answer["preimage"], 32, "preimage"))
+        preimage = Secret(bytes.fromhex(answer.preimage))
         opens = sha256(preimage.reveal()).hex() == self.ticket_hash
         checks.require(opens, "preimage", "does not open the ticket's hash")
         return preimage
 
-    async def result(self) -> dict[str, Any]:
+    async def result(self) -> PayoutStatus:
         """Wait until it is known what became of the entry; the payout status, `state` "none" if it ended without."""
         pace = Pace(self.say)
         while True:
             try:
-                status = await self.api.get_json(f"{self.own}/payout", signed=True)
-                seen = await self.api.get_json(self.base)
+                status = await self._payout()
+                seen = await self.api.read(self.base, Shown)
             except (NoAnswer, ServerRefused) as error:
                 await pace.after(error, RESULT_SECONDS)
                 continue
-            if status["state"] != "none" or seen["state"] in WITHOUT_CONTRACT:
+            if status.state != "none" or seen.state in WITHOUT_CONTRACT:
                 return status
-            await pace.wait(seen["state"], RESULT_SECONDS)
+            await pace.wait(seen.state, RESULT_SECONDS)
+
+    async def _payout(self) -> PayoutStatus:
+        return await self.api.read(f"{self.own}/payout", PayoutStatus, signed=True)
 
     async def take_prize(self, *, plain: bool = False, keep_key: bool = False, until: frozenset[str] = FINAL) -> str:
         """Be paid if there is a prize: atomic by default; the entry key only after the payment. The final state.
@@ -198,37 +204,64 @@ class Player:
         pace, asked = Pace(self.say), 0.0
         while True:
             try:
-                status = await self.api.get_json(f"{self.own}/payout", signed=True)
-                if status["state"] == "PAID" and not keep_key:
+                status = await self._payout()
+                if status.state == "PAID" and not keep_key:
                     await self._give_key()
-                if status["state"] in until:
-                    return str(status["state"])
-                if status["state"] == "CLAIMABLE" and time.monotonic() > asked:
+                if status.state in until:
+                    return status.state
+                if status.state == "CLAIMABLE" and time.monotonic() > asked:
                     await self._ask(status, plain=plain)
                     asked = time.monotonic() + ASK_AGAIN_SECONDS
             except (NoAnswer, ServerRefused) as error:
                 await pace.after(error, RESULT_SECONDS)
                 continue
-            await pace.wait(status["state"], RESULT_SECONDS)
+            await pace.wait(status.state, RESULT_SECONDS)
 
-    async def _ask(self, status: dict[str, Any], *, plain: bool) -> None:
+    async def _ask(self, status: PayoutStatus, *, plain: bool) -> None:
+        kit, net = self.kit, status.net
+        if kit is None:
+            raise InvalidInput("kit", "is not here to compare the prize with", "keep the appointment first")
+        if net is None:
+            raise checks.refusal("payout.net", "is missing for a prize that can be claimed")
+        due = await self._due(kit)
+        prizes.check_prize(net, due)
         secret = payout_preimage(self.keys.secret, UUID(self.entry_id))
-        net = Sats(int(status["net"]))
         if not self.payout_request:
-            now = (await self.api.get_json("/api/v1/status"))["wall"]
-            expiry = Seconds(max(3_600, int(status["invoice_must_last_until"]) - int(now) + 600))
+            expiry = await self._invoice_expiry(status)
             self.payout_request = await self.wallet.make_invoice(net, expiry, None if plain else secret)
             self.keep()
         body = {"payment_request": self.payout_request, "payout_preimage": secret.reveal().hex() if plain else None}
-        answer = await self.api.post(f"{self.own}/payout", body, signed=True)
+        answer = await self.api.send(f"{self.own}/payout", body, PayoutAsked, signed=True)
         if plain:
-            self.debt_receipt = msgspec.convert(answer["debt_receipt"], Event)
+            receipt = answer.debt_receipt
+            if receipt is None:
+                raise checks.refusal("payout.debt_receipt", "is missing for a preimage that was handed over")
+            self.debt_receipt = receipt
             self.keep()
-            Ticketing(self, await self.read_terms()).check_debt(self.debt_receipt, net)
+            prizes.check_debt(receipt, kit.terms, sign_own(self, kit.terms, self.ticket_hash, 0), net, due)
         self.say(f"asks for {net} sat over Lightning" + (", preimage handed over first" if plain else ", atomically"))
 
+    async def _due(self, kit: ClaimKit) -> prizes.Due:
+        """What the oracle itself says the entry won."""
+        oracle = OracleReader(kit.terms.oracle.url)
+        try:
+            attestation = await oracle.attestation(str(kit.terms.oracle.event_ids[kit.attempt]))
+        finally:
+            await oracle.close()
+        return prizes.prize_due(kit, attestation)
+
+    async def _invoice_expiry(self, status: PayoutStatus) -> Seconds:
+        now = (await self.api.read("/api/v1/status", Clocks)).wall
+        wanted = Seconds(max(3_600, (status.invoice_must_last_until or now) - now + 600))
+        checks.require(wanted <= LONGEST_INVOICE, "payout.invoice_must_last_until", "is too far away")
+        return wanted
+
     async def _give_key(self) -> None:
-        if self.kit is None:
+        """To save fees, and only once the own wallet shows the payment: whoever has the key has the output."""
+        if self.kit is None or not self.payout_request:
+            return
+        if not await self.wallet.received(self.payout_request):
+            self.say("keeps its entry key: its own wallet does not show the payment")
             return
         key = entry_key(self.keys.secret, UUID(self.entry_id), self.kit.attempt)
-        await self.api.post(f"{self.own}/key", {"entry_key": key.reveal().hex()}, signed=True)
+        await self.api.send(f"{self.own}/key", {"entry_key": key.reveal().hex()}, KeyGiven, signed=True)

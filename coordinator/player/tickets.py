@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
 from coordinator.player import checks
+from coordinator.player.answers import received_from
 from coordinator.player.http import NoAnswer, ServerRefused
 from coordinator.player.pace import LATER, Pace
 from coordinator.player.wallet import PaymentFailed
+from coordinator.player.wire.members import PaymentRequest
+from coordinator.player.wire.tickets import HandedIn, Renewed, Reserved, TicketStatus
 from coordinator_core import bolt11
 from coordinator_core.competition.entries import Entry, sign_entry
+from coordinator_core.competition.holds import MAX_HOLD
 from coordinator_core.competition.terms import Terms
+from coordinator_core.errors import Fault
 from coordinator_core.nostr.event import Event
-from coordinator_core.receipts.debt import verify_debt
 from coordinator_core.receipts.reservation import ReservationReceipt
+from coordinator_core.transaction import bytes_from_hex
 from coordinator_core.units import Sats, UnixTime
 
 if TYPE_CHECKING:
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
 
 HELD = frozenset({"ACCEPTED", "SETTLED"})
 INVOICE_SECONDS = 0.5
+INVOICE_LOOKS = 120
+"""How often a coordinator may say that the invoice is still being made before it counts as one that does not answer."""
 LONGEST_PAUSE = 3.0
 EXPIRY_GRACE_SECONDS = 15
 """For clocks that differ."""
@@ -33,16 +40,16 @@ FEE_SHARE = 20
 """At most a twentieth of the ticket for routing."""
 
 
-def sign_own(player: Player, terms: Terms, receipt: ReservationReceipt, created_at: UnixTime) -> Entry:
-    """The player's entry for a receipt; made again it has the same keys, hashes and commitment."""
+def sign_own(player: Player, terms: Terms, ticket_hash: str, created_at: int) -> Entry:
+    """The player's entry for a ticket; made again it has the same keys, hashes and commitment."""
     return sign_entry(
         player.keys.identity,
         player.keys.secret,
         terms_hash=terms.hash,
         entry_id=UUID(player.entry_id),
-        ticket_hash=bytes.fromhex(receipt.ticket_hash),
+        ticket_hash=bytes_from_hex(ticket_hash, 32, "ticket_hash"),
         picks=player.picks,
-        created_at=created_at,
+        created_at=UnixTime(created_at),
     )
 
 
@@ -58,49 +65,43 @@ class Ticketing:
         """Until the ticket is held. Raises VerificationFailed, ServerRefused, PaymentFailed."""
         player = self._player
         if not player.entry_id:
-            reserved = await player.api.post(f"{player.base}/entries", {}, signed=True)
-            player.entry_id = str(UUID(reserved["entry_id"]))
+            reserved = await player.api.send(f"{player.base}/entries", {}, Reserved, signed=True)
+            player.entry_id = str(reserved.entry_id)
             await self._take(reserved)
         pace = Pace(player.say)
         while True:
             try:
-                ticket = await player.api.get_json(player.own, signed=True)
-                if ticket["ticket_state"] in HELD:
+                ticket = await player.api.read(player.own, TicketStatus, signed=True)
+                if ticket.ticket_state in HELD:
                     return
                 await self._go_on(ticket)
             except (NoAnswer, ServerRefused) as error:
                 await pace.after(error, LONGEST_PAUSE, LATER)
                 continue
-            await pace.wait(ticket["ticket_state"], LONGEST_PAUSE)
+            await pace.wait(ticket.ticket_state, LONGEST_PAUSE)
 
-    async def _go_on(self, ticket: dict[str, Any]) -> None:
+    async def _go_on(self, ticket: TicketStatus) -> None:
         player = self._player
-        expired = ticket["expires_at"] is not None and ticket["expires_at"] + EXPIRY_GRACE_SECONDS < time.time()
+        expired = ticket.expires_at is not None and ticket.expires_at + EXPIRY_GRACE_SECONDS < time.time()
+        if expired and player.invoice and await player.wallet.pending(player.ticket_hash):
+            # Its money may still arrive: a second invoice would be paid beside it.
+            return
         if expired or player.receipt is None:
-            await self._take(await player.api.post(f"{player.own}/renewal", {}, signed=True))
-        elif not player.invoice or ticket["ticket_state"] == "reserved":
+            await self._take(await player.api.send(f"{player.own}/renewal", {}, Renewed, signed=True))
+        elif not player.invoice or ticket.ticket_state == "reserved":
             await self._hand_in(player.receipt, self._checked(player.receipt))
-        checks.require(expired or ticket["ticket_state"] != "CANCELED", "ticket", "was canceled: it is given back")
+        checks.require(expired or ticket.ticket_state != "CANCELED", "ticket", "was canceled: it is given back")
         await self._pay()
 
-    async def _take(self, reserved: dict[str, Any]) -> None:
+    async def _take(self, reserved: Renewed) -> None:
         """A reservation or a renewal: its receipt is kept before anything is signed or paid."""
         player = self._player
-        event = msgspec.convert(reserved["receipt"], Event)
+        event = reserved.receipt
         receipt = self._checked(event)
         player.ticket_hash = receipt.ticket_hash
         player.receipt, player.invoice = event, ""
         player.keep()
         await self._hand_in(event, receipt)
-
-    def check_debt(self, event: Event, net: Sats) -> None:
-        """The debt receipt for a payout preimage that was handed over. Raises VerificationFailed, InvalidSignature."""
-        receipt = self._player.receipt
-        checks.require(receipt is not None, "receipt", "of the reservation is not here to compare with")
-        if receipt is not None:
-            entry = sign_own(self._player, self._terms, self._checked(receipt), UnixTime(receipt.created_at))
-            debt = verify_debt(event, self._terms, entry)
-            checks.require(debt.amount == net, "debt receipt", "names another amount")
 
     def _checked(self, event: Event) -> ReservationReceipt:
         player = self._player
@@ -109,20 +110,27 @@ class Ticketing:
     async def _hand_in(self, event: Event, receipt: ReservationReceipt) -> None:
         player = self._player
         player.agree(receipt.price)
-        entry = sign_own(player, self._terms, receipt, UnixTime(event.created_at))
-        body = {"event": msgspec.json.decode(entry.event.to_json())}
-        answer = await player.api.post(player.own, body, signed=True, method="PUT")
-        while "payment_request" not in answer:
-            await asyncio.sleep(INVOICE_SECONDS)
-            answer = await player.api.post(player.own, body, signed=True, method="PUT")
-        request = str(answer["payment_request"])
-        invoice = bolt11.decode(request)
+        entry = sign_own(player, self._terms, receipt.ticket_hash, event.created_at)
+        request = await self._invoice({"event": msgspec.json.decode(entry.event.to_json())})
+        with received_from(Fault.COORDINATOR):
+            invoice = bolt11.decode(request)
         checks.require(invoice.payment_hash.hex() == receipt.ticket_hash, "invoice", "has another payment hash")
         checks.require(invoice.amount == receipt.price.total * 1_000, "invoice", "asks for another price")
         checks.require(invoice.description_hash == self._terms.hash, "invoice", "does not name the terms")
+        checks.require(invoice.min_final_cltv_expiry <= MAX_HOLD, "invoice", "holds the payment for too long")
         player.invoice = request
         player.keep()
         player.say(f"pays {receipt.price.total} sat for entry {player.entry_id}")
+
+    async def _invoice(self, body: object) -> PaymentRequest:
+        """The invoice for a signed entry; handing the same entry in again asks for it. Raises NoAnswer."""
+        player = self._player
+        for _ in range(INVOICE_LOOKS):
+            answer = await player.api.send(player.own, body, HandedIn, signed=True, method="PUT")
+            if answer.payment_request is not None:
+                return answer.payment_request
+            await asyncio.sleep(INVOICE_SECONDS)
+        raise NoAnswer("coordinator", "made no invoice")
 
     async def _pay(self) -> None:
         """Once for each invoice and process; a wallet knows by itself what it paid before."""

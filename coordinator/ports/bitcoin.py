@@ -174,6 +174,10 @@ class Chain(Protocol):
         """The least sat/kWU the node takes into its mempool now."""
         ...
 
+    async def incremental_relay(self) -> FeeRate:
+        """What a replacement pays on top of the fees it pushes out, in sat/kWU of its own size (BIP125 rule 4)."""
+        ...
+
 
 class Output(Struct, frozen=True):
     """An output to be made."""
@@ -192,6 +196,11 @@ class FundingPlan(Struct, frozen=True):
     change_index: int
     change_value: Sats
     fee: Sats
+
+    @property
+    def change(self) -> Outpoint:
+        """The change output, kept for the funding's own fee bump."""
+        return Outpoint(self.txid, self.change_index)
 
 
 class Wallet(Protocol):
@@ -218,7 +227,7 @@ class Wallet(Protocol):
 
         The same lane and purpose get the same plan back. `must_spend_one_of`: for each group at least one of its
         outpoints is spent, so that two contracts with the same tickets can never both confirm.
-        Raises faults.Rejected("wallet", ...) when the coins do not suffice.
+        Raises faults.Rejected("wallet", ...) when the coins do not suffice, or the purpose was released.
         """
         ...
 
@@ -232,10 +241,25 @@ class Wallet(Protocol):
         """
         ...
 
+    async def fee_coins(self, lane: str, purpose: str, at_least: Sats) -> tuple[Coin, ...]:
+        """Coins reserved for a fee bump: those that this lane and purpose already have, and more until they hold
+        `at_least` together, or less when the wallet has no more. What was once reserved stays so until `release`.
+        """
+        ...
+
+    async def spend_to_us(self, lane: str, purpose: str, coins: Sequence[Coin], fee: Sats) -> bytes:
+        """A signed, replaceable transaction of these coins to the one address of this lane and purpose. Coins may be
+        unconfirmed outputs of ours, and anchors. Raises faults.Rejected("wallet", ...) for a coin that is not ours, or
+        when the fee would leave dust.
+        """
+        ...
+
     async def script_for(self, lane: str, purpose: str) -> bytes:
         """A fresh scriptPubKey of ours; the same lane and purpose get the same one back."""
         ...
 
     async def release(self, lane: str, purpose: str) -> None:
-        """Give the reservation back."""
+        """Give the reservation of a plan or of fee coins back. The lane and purpose get no plan any more, even if one
+        was being made meanwhile.
+        """
         ...

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -15,6 +15,8 @@ from coordinator.domain.facts import Fact, FactBook
 from coordinator.domain.lane import SpendSeen
 from coordinator.ports.bitcoin import Block
 from coordinator_core.units import Height, UnixTime
+
+F = TypeVar("F", bound=Fact)
 
 
 class LaneRecord(Struct, frozen=True):
@@ -237,6 +239,14 @@ class Store(Protocol):
 
     async def unfilled_watches(self) -> Sequence[tuple[str, Watch]]:
         """Watches that the past was not searched for yet."""
+        ...
+
+    async def facts_of(self, kind: type[F], key: str, since: UnixTime) -> Sequence[F]:
+        """Facts of a kind under a key, of all competitions, that were observed at or after `since` (wall clock)."""
+        ...
+
+    async def last_payment(self) -> str | None:
+        """Payment hash of the prize that was paid last, over all competitions; None when none was."""
         ...
 
     async def last_activity(self, lane: str) -> UnixTime | None:

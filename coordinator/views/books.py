@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coordinator.domain.competitions import settling
+from coordinator.domain.competitions import debts, settling
 from coordinator.domain.competitions.states import Competition, Completed
-from coordinator.domain.facts import HoldState, Invoice, Payout, PrizeState
+from coordinator.domain.facts import Bumped, HoldState, Invoice, Payout, PrizeState
 from coordinator.domain.lane import Lane
 
 
@@ -24,14 +24,21 @@ class Row:
 
 
 def lightning_rows(lane: Lane) -> Sequence[Row]:
-    """Tickets settled, prizes paid with their routing."""
+    """Tickets settled, those that are to be paid back, prizes paid with their routing."""
     tickets = sum(i.value for i in lane.facts.all(Invoice) if i.state is HoldState.SETTLED)
     paid = [p for p in lane.facts.all(Payout) if p.state is PrizeState.PAID]
     return (
         Row("tickets settled", tickets),
+        Row("tickets owed", -debts.total(lane)),
         Row("prizes paid", -sum(p.amount for p in paid)),
         Row("routing", -sum(p.routing_fee for p in paid)),
     )
+
+
+def chain_rows(lane: Lane) -> Sequence[Row]:
+    """What children and replacements that are in the chain paid to miners."""
+    made = (bump for bump in lane.facts.all(Bumped) if bump.txid in lane.world.confirmed)
+    return (Row("fee bumps", -sum(bump.fee for bump in made)),)
 
 
 def outcome_of(state: Competition) -> int | None:

@@ -16,7 +16,6 @@ from coordinator.domain.competitions.states import (
     Opening,
 )
 from coordinator.domain.facts import (
-    Approval,
     BatchesOpen,
     ContractSigned,
     Forwarded,
@@ -110,7 +109,7 @@ def _batches(state: Competition, lane: Lane, attempt: int | None, entry_id: str)
         return {"signing_sessions": [], "approvals_wanted": False, "approved": []}
     spares = sorted(lane.facts.of_attempt(SpareOpen, attempt), key=lambda fact: fact.opened_at)
     listed = [*opened.batches, *(spare.batch for spare in spares)]
-    given = [*lane.facts.of_attempt(Approval, attempt), *lane.facts.of_attempt(Forwarded, attempt)]
+    given = [*closing.unspent_approvals(lane, attempt), *lane.facts.of_attempt(Forwarded, attempt)]
     return {
         "signing_sessions": [{"session": batch.session_id, "replaces": batch.replaces} for batch in listed],
         "approvals_wanted": closing.ready_players(lane, attempt) >= set(getattr(state, "roster", ())),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
-from coordinator.domain.competitions import closing
+from coordinator.domain.competitions import bumping, closing
 from coordinator.domain.competitions.states import (
     AwaitingKeygen,
     AwaitingSigning,
+    CollectingEntries,
     Competition,
 )
-from coordinator.domain.facts import Attested, Drafted, Pinned, Seal, Sent, Ticket
+from coordinator.domain.facts import Attested, BumpKind, Drafted, Pinned, Seal, Sent, Ticket
 from coordinator.domain.facts import Entry as EntryFact
 from coordinator.domain.lane import Lane
+from coordinator.engine.new_money import NewMoney, Pause
 from coordinator.views.rosters import roster_of
 
 STEPS = {
@@ -62,7 +66,7 @@ def summary(state: Competition, lane: Lane) -> dict[str, object]:
     }
 
 
-def detail(state: Competition, lane: Lane) -> dict[str, object]:
+def detail(state: Competition, lane: Lane, money: NewMoney) -> dict[str, object]:
     """Everything public of one competition."""
     attested = lane.facts.get(Attested)
     return {
@@ -71,11 +75,17 @@ def detail(state: Competition, lane: Lane) -> dict[str, object]:
         "terms_hash": lane.terms.hash.hex() if lane.published is not None else None,
         "attempt": getattr(state, "attempt", None),
         "waiting_for": waiting_for(state, lane),
+        "paused": msgspec.to_builtins(pauses(state, lane, money)),
         "transactions": transactions(state, lane),
         "outcome": attested.outcome if attested is not None else None,
         "tip": lane.world.tip,
         "now": lane.world.now,
     }
+
+
+def pauses(state: Competition, lane: Lane, money: NewMoney) -> tuple[Pause, ...]:
+    """Why no ticket is sold now although entries are open."""
+    return money.pauses(lane.terms) if isinstance(state, CollectingEntries) else ()
 
 
 def waiting_for(state: Competition, lane: Lane) -> list[dict[str, object]]:
@@ -93,14 +103,27 @@ def waiting_for(state: Competition, lane: Lane) -> list[dict[str, object]]:
 
 def transactions(state: Competition, lane: Lane) -> list[dict[str, object]]:
     """Every transaction of ours, with its height once it is in the chain."""
-    listed = [
-        {"role": s.role, "txid": s.txid, "height": lane.world.confirmed.get(s.txid)} for s in lane.facts.all(Sent)
-    ]
+    ours = [*((sent.role, _standing(lane, sent)) for sent in lane.facts.all(Sent)), *_children(lane)]
+    listed = [{"role": role, "txid": txid, "height": lane.world.confirmed.get(txid)} for role, txid in ours]
     known = {item["txid"] for item in listed}
     for outpoint, spend in lane.world.spent.items():
         if spend.txid not in known and not _is_wallet_input(lane, outpoint):
             listed.append({"role": f"spends {outpoint}", "txid": spend.txid, "height": spend.height})
     return sorted(listed, key=lambda item: (item["height"] is None, item["height"] or 0))
+
+
+def _standing(lane: Lane, sent: Sent) -> str:
+    """The txid under which a transaction confirmed or waits now: a fee bump may have signed it again."""
+    again = [b for b in bumping.standing(lane) if b.role == sent.role and b.bump is BumpKind.REPLACEMENT]
+    return again[-1].txid if again and sent.txid not in lane.world.confirmed else sent.txid
+
+
+def _children(lane: Lane) -> Iterator[tuple[str, str]]:
+    """Children that pay for another transaction: in the chain, or still awaited with it."""
+    for bump in bumping.standing(lane):
+        awaited = bump.txid in lane.world.confirmed or bump.spends not in lane.world.spent
+        if bump.bump is BumpKind.CHILD and awaited:
+            yield f"bump:{bump.role}", bump.txid
 
 
 def _is_wallet_input(lane: Lane, outpoint: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from coordinator.domain.competitions import bumping, debts
 from coordinator.domain.competitions.states import (
     Cancelled,
     CollectingEntries,
@@ -17,6 +18,7 @@ from coordinator.domain.competitions.states import (
 )
 from coordinator.domain.facts import Drafted, KickOffHeld, NeedsOperator, Sent
 from coordinator.domain.lane import Lane
+from coordinator.engine.new_money import NewMoney
 from coordinator.views.competition import STEPS, tag, transactions
 from coordinator.views.contracts import Row, contract_facts, oracle_facts, signer_facts
 from coordinator.views.moments import Moment, moment
@@ -25,7 +27,6 @@ from coordinator.views.prices import Price, Prizes, price, prize_table
 from coordinator.views.results import Result, result
 from coordinator.views.rosters import attempt_of, roster_of
 from coordinator.views.words import BESIDE, STATES, STEP_NAMES, counted, role, role_rank, sats, spending
-from coordinator_core.competition.fees import FeeMarket
 from coordinator_core.competition.observation import ScoringRules
 from coordinator_core.competition.schedule import date_of, end_of_closing
 from coordinator_core.competition.terms import Terms
@@ -169,8 +170,8 @@ def _players(count: int, terms: Terms | None) -> str:
     return f"{count} of {terms.entries.maximum}, at\N{NO-BREAK SPACE}least\N{NO-BREAK SPACE}{terms.entries.minimum}"
 
 
-def detail(state: Competition, lane: Lane, market: FeeMarket | None) -> Detail:
-    """One competition. `market` is today's, None when the node does not answer; it prices a ticket sold now."""
+def detail(state: Competition, lane: Lane, money: NewMoney) -> Detail:
+    """One competition. `money` prices a ticket sold now, or says why none is."""
     words = STATES[tag(state)]
     shown = result(state, lane)
     return Detail(
@@ -181,7 +182,7 @@ def detail(state: Competition, lane: Lane, market: FeeMarket | None) -> Detail:
         you=words.you,
         reason=getattr(state, "reason", None),
         notices=tuple(_notices(state, lane)),
-        ended=_has_ended(state, shown),
+        ended=_has_ended(state, lane, shown),
         clock=_clock(lane),
         awaited=awaited(state, lane),
         entries=entry_rows(state, lane),
@@ -189,14 +190,15 @@ def detail(state: Competition, lane: Lane, market: FeeMarket | None) -> Detail:
         contract=contract_facts(state, lane),
         result=shown,
         winners={won.entry_id: player_of(lane, won.entry_id) for won in shown.prizes} if shown is not None else {},
-        offer=_offer(state, lane, market) if lane.published is not None else None,
+        offer=_offer(state, lane, money) if lane.published is not None else None,
     )
 
 
-def _has_ended(state: Competition, shown: Result | None) -> bool:
+def _has_ended(state: Competition, lane: Lane, shown: Result | None) -> bool:
     if isinstance(state, Completed):
         return shown is not None and all(won.settled for won in shown.prizes)
-    return isinstance(state, Cancelled | Failed)
+    # What is owed is still to be paid back: the page goes on showing it as it is.
+    return isinstance(state, Cancelled | Failed) and not debts.total(lane)
 
 
 def needs_market(state: Competition) -> bool:
@@ -214,7 +216,8 @@ def _steps(current: int | None) -> tuple[Step, ...]:
 
 
 def _notices(state: Competition, lane: Lane) -> list[str]:
-    notices = [f"An operator has to look at this: {fact.reason}" for fact in lane.facts.all(NeedsOperator)]
+    trouble = (fact for fact in lane.facts.all(NeedsOperator) if not bumping.is_over(lane, fact))
+    notices = [f"An operator has to look at this: {fact.reason}" for fact in trouble]
     if isinstance(state, EntriesSubmitted):
         held = lane.facts.get(KickOffHeld, state.attempt)
         notices += [f"The start is held back: {held.reason}"] if held is not None else []
@@ -246,10 +249,10 @@ def _chain_order(item: Mapping[str, object]) -> tuple[bool, int, int]:
     return height is None, height if isinstance(height, int) else 0, role_rank(str(item["role"]))
 
 
-def _offer(state: Competition, lane: Lane, market: FeeMarket | None) -> Offer:
+def _offer(state: Competition, lane: Lane, money: NewMoney) -> Offer:
     return Offer(
         hash=lane.terms.hash.hex(),
-        price=price(state, lane, market),
+        price=price(state, lane, money),
         prizes=None if isinstance(state, Returning | Cancelled | Failed) else prize_table(state, lane),
         dates=tuple(_dates(state, lane)),
         predicted=_predicted(lane.terms),

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import msgspec
 
+from coordinator.domain.competitions import debts
 from coordinator.domain.competitions.states import Competition
 from coordinator.domain.facts import Entry, HoldState, Invoice, Seal, SessionOpen, Ticket
 from coordinator.domain.lane import Lane
 from coordinator.views.competition import waiting_for
 from coordinator.views.moments import Moment, moment
 from coordinator.views.rosters import roster_of
-from coordinator.views.words import middle
+from coordinator.views.words import middle, sats
 from coordinator_core.competition.picks import Pick
 from coordinator_core.nostr.nip19 import npub
 from coordinator_core.units import UnixTime
@@ -84,6 +85,8 @@ def _entry_state(lane: Lane, entry: Entry, *, in_contract: bool) -> str | None:
     invoice = lane.facts.get(Invoice, entry.ticket_hash)
     if invoice is None or (invoice.accepted_at is None and not in_contract):
         return None
+    if owed := sum(debt.amount for debt in debts.of_entry(lane, entry.entry_id)):
+        return f"ticket settled; {sats(owed)} owed by the coordinator"
     words = {
         HoldState.OPEN: "ticket unpaid",
         HoldState.ACCEPTED: "ticket held",
@@ -118,4 +121,6 @@ def returned(lane: Lane) -> str | None:
         ("settled before and owed by the coordinator", held.count(HoldState.SETTLED)),
     )
     parts = [f"{count} {words}" for words, count in counts if count]
-    return f"Tickets: {', '.join(parts)}." if parts else "No ticket was paid."
+    owed = debts.total(lane)
+    sum_owed = f" {sats(owed)} are owed for them." if owed else ""
+    return f"Tickets: {', '.join(parts)}.{sum_owed}" if parts else "No ticket was paid."

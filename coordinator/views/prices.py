@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from coordinator.domain.competitions.states import CollectingEntries, Competition
 from coordinator.domain.facts import Ticket
 from coordinator.domain.lane import Lane
+from coordinator.engine.new_money import NewMoney, Pause
+from coordinator.views.moments import moment
 from coordinator.views.rosters import pinned_of, roster_of
-from coordinator.views.words import sats
+from coordinator.views.words import DEPENDENCIES, sats
 from coordinator_core.competition.amounts import on_chain_shares, prizes
-from coordinator_core.competition.fees import FeeMarket, coordinator_fee, network_fee, offer
+from coordinator_core.competition.fees import coordinator_fee, network_fee
 from coordinator_core.competition.terms import Terms
-from coordinator_core.errors import Refused
 from coordinator_core.units import FeeRate
 
 
@@ -55,10 +56,10 @@ class Prizes:
     refund: PrizeLine
 
 
-def price(state: Competition, lane: Lane, market: FeeMarket | None) -> Price:
-    """The price of a ticket: today's while tickets are sold (`market` None: the node does not answer), else as paid."""
+def price(state: Competition, lane: Lane, money: NewMoney) -> Price:
+    """The price of a ticket: today's while tickets are sold, with what speaks against it, else as paid."""
     if isinstance(state, CollectingEntries):
-        return _offered(lane.terms, market)
+        return _offered(lane, money)
     tickets = [lane.facts.get(Ticket, entry_id) for entry_id in roster_of(state, lane)]
     fees = sorted(ticket.network_fee for ticket in tickets if ticket is not None)
     if not fees:
@@ -67,14 +68,18 @@ def price(state: Competition, lane: Lane, market: FeeMarket | None) -> Price:
     return _price(lane.terms, (fees[0], fees[-1]), "as fixed at each reservation")
 
 
-def _offered(terms: Terms, market: FeeMarket | None) -> Price:
-    if market is None:
-        return _paused(terms, "the node does not answer, so the network fee is not known")
-    try:
-        lines = offer(terms, market)
-    except Refused as refusal:
-        return _paused(terms, refusal.reason)
+def _offered(lane: Lane, money: NewMoney) -> Price:
+    terms = lane.terms
+    if pauses := money.pauses(terms):
+        return _paused(terms, "; ".join(_why(pause, lane) for pause in pauses))
+    lines = money.price(terms)
     return _price(terms, (lines.network_fee, lines.network_fee), "your share of the chain fees, fixed when you reserve")
+
+
+def _why(pause: Pause, lane: Lane) -> str:
+    if pause.since is None:
+        return pause.reason
+    return f"{DEPENDENCIES[pause.dependency]} {pause.reason}, since {moment(pause.since, lane.world.wall).text}"
 
 
 def _paused(terms: Terms, reason: str) -> Price:

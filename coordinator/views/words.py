@@ -78,6 +78,13 @@ PRIZES = {
     PrizeState.VOID: "void: the ticket was given back",
 }
 
+DEPENDENCIES = {
+    "lightning": "the Lightning node",
+    "chain": "the Bitcoin node",
+    "oracle": "the oracle",
+    "keymeld": "the keymeld gateway",
+}
+
 _ROLES = {
     "funding": "Funding of the contract",
     "outcome": "Outcome",
@@ -100,6 +107,8 @@ def role(name: str) -> str:
     how, _, entry_id = rest.partition(":")
     if kind == "sweep" and how in _SWEEPS:
         return f"{_SWEEPS[how]} ({middle(entry_id)})"
+    if kind == "bump":
+        return f"Pays the fee of: {role(rest)}"
     return _ROLES.get(name, name)
 
 

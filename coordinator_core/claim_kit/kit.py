@@ -60,7 +60,9 @@ class ClaimKit:
         Raises InvalidInput or Refused naming the member for what is malformed or breaks a rule,
         VerificationFailed for what contradicts the terms, the oracle's statement or the signatures.
         """
-        fields = expect_object(load(raw, "kit"), "kit", _FIELDS)
+        document = load(raw, "kit")
+        _require_unicode(document)
+        fields = expect_object(document, "kit", _FIELDS)
         expect_integer(fields["version"], "kit.version", VERSION, VERSION)
         convert_strict(fields["ticket_preimage"], str, "kit.ticket_preimage")
         parameters, outpoint, signatures = signed_contract_parts_from_value(fields["contract"], "kit.contract")
@@ -131,6 +133,16 @@ class ClaimKit:
         )
         compare_parameters(parameters, wanted)
         SignedContract.verified(self.signed.contract, self.signed.signatures, player=self.player)
+
+
+def _require_unicode(document: object) -> None:
+    """JSON may escape half a character; such text can be neither hashed nor shown."""
+    try:
+        msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        raise InvalidInput("kit", "holds text that is not Unicode", "UTF-8 without lone surrogates") from None
+    except OverflowError:
+        raise InvalidInput("kit", "holds a number beyond 64 bits", "the kit as it was given to you") from None
 
 
 def _player_index(statement: SignedStatement, entry_id: UUID) -> int:

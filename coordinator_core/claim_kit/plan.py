@@ -5,13 +5,13 @@ that takes it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from coordinator_core.claim_kit.kit import ClaimKit
 from coordinator_core.dlc import EXPIRY, Outcome, WinCondition, label
-from coordinator_core.dlc.claims import sweep, win
+from coordinator_core.dlc.claims import Spend, sweep, win
 from coordinator_core.errors import Fault, Refused
 from coordinator_core.oracle.attestation import attested_outcome
 from coordinator_core.secp256k1 import SecretKey
@@ -72,6 +72,8 @@ class ClaimPlan:
     """The prize's output on chain, before the fee of the last transaction."""
     steps: tuple[ClaimStep, ...]
     missing: tuple[str, ...]
+    win: Spend | None = field(default=None, repr=False)
+    """The prize's output as the last transaction spends it, if the plan reaches it."""
 
     @property
     def label(self) -> str:
@@ -109,11 +111,15 @@ def plan_claim(
         )
         if value is None
     ]
+    prize: Spend | None = None
+    if ticket_preimage is not None and entry_key is not None:
+        prize = win(kit.signed.contract, condition, entry_key, ticket_preimage)
     return ClaimPlan(
         outcome=outcome,
         value=kit.signed.contract.split_output(condition).value,
-        steps=tuple(_steps(kit, condition, attestation, ticket_preimage, entry_key, destination)),
+        steps=tuple(_steps(kit, condition, attestation, ticket_preimage, prize, destination)),
         missing=tuple(missing),
+        win=prize,
     )
 
 
@@ -122,7 +128,7 @@ def _steps(
     condition: WinCondition,
     attestation: bytes | None,
     ticket_preimage: Secret | None,
-    entry_key: SecretKey | None,
+    prize: Spend | None,
     destination: ClaimDestination | None,
 ) -> Iterator[ClaimStep]:
     signed, delta = kit.signed, kit.terms.contract.delta
@@ -135,8 +141,7 @@ def _steps(
     if ticket_preimage is None:
         return
     yield ClaimStep(Step.SPLIT, signed.split_transaction(condition, ticket_preimage), first, delta, None)
-    if entry_key is None or destination is None:
+    if prize is None or destination is None:
         return
-    spend = win(signed.contract, condition, entry_key, ticket_preimage)
-    final = sweep([spend], destination.script_pubkey, destination.fee_rate)
+    final = sweep([prize], destination.script_pubkey, destination.fee_rate)
     yield ClaimStep(Step.WIN, final, Step.SPLIT, delta, None)

@@ -16,6 +16,9 @@ INVOICE_SECONDS: Final = 600
 """How long a ticket's invoice may be paid; a renewal has another hash."""
 _BEFORE_BROADCAST: Final = 6
 _RESERVE: Final = 24
+_DECIDE_LEFT: Final = 6
+_DECIDE_PAST: Final = 18
+_BUMP_BEFORE_DECISION: Final = 6
 
 
 class HoldTooLong(Refused):
@@ -68,9 +71,12 @@ def enough_for_funding(left: Blocks, confirmations: Confirmations) -> bool:
 
 def step_after_broadcast(terms: Terms, tip: Height, left: Blocks) -> HoldStep:
     """Bump at left 12 or F + 12, decide at left 6 or F + 18, whichever comes first."""
-    past = tip - terms.schedule.funding_deadline
-    if left <= 6 or past >= 18:
+    before = blocks_before_decision(terms, tip, left)
+    if before <= 0:
         return HoldStep.DECIDE
-    if left <= 12 or past >= 12:
-        return HoldStep.BUMP
-    return HoldStep.NONE
+    return HoldStep.BUMP if before <= _BUMP_BEFORE_DECISION else HoldStep.NONE
+
+
+def blocks_before_decision(terms: Terms, tip: Height, left: Blocks) -> Blocks:
+    """Blocks until left 6 or F + 18, whichever comes first; 0 or less from then on."""
+    return Blocks(min(left - _DECIDE_LEFT, terms.schedule.funding_deadline + _DECIDE_PAST - tip))

@@ -64,8 +64,8 @@ def anchor_child(
     Never pays less than `fee_rate` for itself. Raises InvalidInput for a parent that is not of this contract,
     MissingAnchor, or BumpUnaffordable when the change would be dust.
     """
-    parent_fee = _parent_fee(contract, parent)
-    anchor_vout = _anchor_vout(parent)
+    parent_fee = presigned_fee(contract, parent)
+    anchor_vout = anchor_index(parent)
     child_weight = predict_weight([input_weight(()), *(c.input_weight for c in coins)], [len(change_script)])
     child_vsize = -(-child_weight // 4)
     package_fee = fee_for_weight(fee_rate, 4 * (parent.vsize + child_vsize))
@@ -81,13 +81,18 @@ def anchor_child(
     return AnchorChild(Transaction(inputs, (TxOut(Sats(change), change_script),)), previous, fee)
 
 
-def _anchor_vout(parent: Transaction) -> int:
+def anchor_index(parent: Transaction) -> int:
+    """Index of a transaction's anchor output, which is the last one. Raises MissingAnchor."""
     if parent.outputs[-1].script_pubkey != PAY_TO_ANCHOR:
         raise MissingAnchor("parent", "has no anchor output", "bump a contract that was made with anchors")
     return len(parent.outputs) - 1
 
 
-def _parent_fee(contract: Contract, parent: Transaction) -> Sats:
+def presigned_fee(contract: Contract, parent: Transaction) -> Sats:
+    """What a signed outcome, expiry or split transaction pays to miners.
+
+    Raises InvalidInput for one that is not signed or not of this contract.
+    """
     if not parent.has_witness:
         raise InvalidInput("parent", "is not signed", "give the signed transaction: its size counts")
     txid = parent.txid

@@ -456,3 +456,35 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+class TestOverAllCompetitions:
+    async def test_facts_of_a_kind_and_key_by_when_they_were_seen(self, store: Store) -> None:
+        old = f.Missed(player="p", attempt=1, at=UnixTime(1))
+        new = f.Missed(player="p", attempt=2, at=UnixTime(2))
+        async with store.write() as tx:
+            await tx.put_facts("lane", [old, f.Missed(player="q", attempt=1, at=UnixTime(1))], "test", UnixTime(100))
+            await tx.put_facts("other", [new, f.Attended(player="p", at=UnixTime(3))], "test", UnixTime(200))
+        assert sorted((await store.facts_of(f.Missed, "p", UnixTime(100))), key=lambda x: x.at) == [old, new]
+        assert await store.facts_of(f.Missed, "p", UnixTime(101)) == [new]
+        assert await store.facts_of(f.Attended, "p", UnixTime(0)) == [f.Attended(player="p", at=UnixTime(3))]
+        assert await store.facts_of(f.Missed, "nobody", UnixTime(0)) == []
+
+    async def test_the_last_payment_is_the_one_seen_paid_last_whatever_the_competition(self, store: Store) -> None:
+        assert await store.last_payment() is None
+        paid = [b.payout(e, b.PrizeState.PAID, payment_hash=f"{n:064x}") for n, e in enumerate(b.ROSTER)]
+        unpaid = b.payout("entry-5", b.PrizeState.PAYING)
+        seen = (("lane", paid[0], 100), ("other", paid[1], 300), ("lane", paid[2], 200), ("lane", unpaid, 400))
+        for lane, payout, at in seen:
+            async with store.write() as tx:
+                await tx.put_facts(lane, [payout], "test", UnixTime(at))
+        assert await store.last_payment() == paid[1].payment_hash
+
+    async def test_the_last_payment_is_found_below_many_that_are_not_paid(self, store: Store) -> None:
+        async with store.write() as tx:
+            await tx.put_facts("lane", [b.payout("entry-1", b.PrizeState.PAID)], "test", UnixTime(1))
+            for n in range(250):
+                payout = b.payout("entry-2", b.PrizeState.UNKNOWN)
+                values = {name: getattr(payout, name) for name in payout.__struct_fields__}
+                await tx.put_facts("other", [f.Payout(**{**values, "entry_id": str(n)})], "test", UnixTime(2))
+        assert await store.last_payment() == b.payout("entry-1", b.PrizeState.PAID).payment_hash

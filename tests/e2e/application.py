@@ -46,6 +46,8 @@ class Competition:
     players: list[Player] = field(default_factory=list[Player])
     claimants: set[bytes] = field(default_factory=set[bytes])
     """Scripts that players had prizes paid to on chain."""
+    bumps: set[str] = field(default_factory=set[str])
+    """Children that spent the funding's change to pay for it."""
 
     @property
     def order(self) -> list[str]:
@@ -374,7 +376,9 @@ class TestApp:
             except KeyError:
                 continue
             if await self._was_funded(contract):
-                money.append(await follow_contract(self.chain, contract, frozenset(one.claimants)))
+                money.append(
+                    await follow_contract(self.chain, contract, frozenset(one.claimants), frozenset(one.bumps))
+                )
         return sheet(wallet, ledger["nodes_msat"], ledger["held_msat"], money)
 
     async def _was_funded(self, contract: Contract) -> bool:
@@ -387,6 +391,13 @@ class TestApp:
         assert sum(changes.values()) == 0, changes
         assert "held in Lightning" not in changes
         assert "contracts" not in changes
+        return changes
+
+    async def require_unfunded_books(self, competition: Competition) -> dict[str, int]:
+        """What changed for whom in millisatoshi when there was no contract; nothing is held."""
+        await self.mine_blocks()
+        changes = (await self.read_sheet([])).less(competition.before)
+        assert "held in Lightning" not in changes
         return changes
 
 

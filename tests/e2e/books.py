@@ -28,9 +28,14 @@ class ContractMoney:
     """Transactions from the funding on, in the order in which they were met."""
 
 
-async def follow_contract(chain: ChainControl, contract: Contract, claimants: frozenset[bytes]) -> ContractMoney:
-    """Follow every output of a contract; `claimants` are the scripts of players who took prizes on chain."""
+async def follow_contract(
+    chain: ChainControl, contract: Contract, claimants: frozenset[bytes], bumps: frozenset[str] = frozenset()
+) -> ContractMoney:
+    """Follow every output of a contract; `claimants` are the scripts of players who took prizes on chain, `bumps` the
+    children that paid for the funding. Who spends an anchor paid for the transaction that it belongs to.
+    """
     money = ContractMoney()
+    money.fees = sum([await _fee(chain, txid) for txid in bumps])
     presigned = {contract.outcome_txid(outcome)[::-1].hex() for outcome in contract.outcomes}
     presigned |= {contract.split_txid(outcome)[::-1].hex() for outcome in contract.outcomes}
     funding = contract.outpoint.txid[::-1].hex()
@@ -47,13 +52,24 @@ async def follow_contract(chain: ChainControl, contract: Contract, claimants: fr
                 money.claimed += output.value
             spender = await chain.spender(OutPoint(spent.transaction.txid, vout))
             if output.script_pubkey == PAY_TO_ANCHOR:
-                money.anchors += output.value if spender is None else 0
+                await _follow_anchor(chain, money, output.value, spender)
             elif vout in held and spender is None:
                 money.unspent += output.value
             elif vout in held and spender is not None:
                 count = len((await chain.transaction(spender)).outputs)
                 to_visit.append((spender, list(range(count)) if spender in presigned else []))
     return money
+
+
+async def _follow_anchor(chain: ChainControl, money: ContractMoney, value: int, spender: str | None) -> None:
+    if spender is None:
+        money.anchors += value
+    else:
+        money.fees += await _fee(chain, spender)
+
+
+async def _fee(chain: ChainControl, txid: str) -> int:
+    return (await with_inputs(chain, txid)).fee
 
 
 @dataclass(frozen=True, slots=True)

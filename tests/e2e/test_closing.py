@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from coordinator.player.http import ServerRefused
+from coordinator.player.play import Player
 from tests.e2e.application import CLOSING, TestApp
 from tests.e2e.mock_oracle import Outcome
 from tests.e2e.waiting import wait_for
@@ -32,12 +34,23 @@ async def test_who_never_seals_is_dropped_and_the_rest_go_on(app: TestApp) -> No
     event = competition.terms.oracle.event_ids[2]
     assert [str(entry.id) for entry in app.oracle.get_entries(event)] == staying
     assert app.oracle.get_entries(competition.terms.oracle.event_ids[1]) == []
+    await _require_barred(app, absent, competition.players[0])
 
     await app.attest(competition, Outcome((0,)))
     states = await app.take_prizes(competition, absent)
     assert states == {entry: "PAID" if entry == staying[0] else "lost" for entry in staying}
     await app.wait_for_state(competition, "completed", each=app.mine_blocks)
     await app.require_balanced_books(competition)
+
+
+async def _require_barred(app: TestApp, absent: Player, present: Player) -> None:
+    """In every competition for a day, by key; who came is not."""
+    other = await app.create_competition(entries=3)
+    entries = f"/api/v1/competitions/{other.id}/entries"
+    with pytest.raises(ServerRefused, match="new tickets again from") as caught:
+        await absent.api.post(entries, {}, signed=True)
+    assert (caught.value.status, caught.value.remote) == (409, "competition.barred")
+    assert (await present.api.post(entries, {}, signed=True))["generation"] == 1
 
 
 @pytest.mark.parametrize("kind", ["silent", "bad_signature"])

@@ -92,7 +92,7 @@ async def _refuses_ticket(stage: Stage, error: type[CoreError], text: str) -> No
 async def test_an_invoice_over_another_price(selling: Stage) -> None:
     newcomer = await selling.app.new_player(selling.competition, selling.coordinator.url)
     selling.coordinator.speak_for(newcomer.keys.identity)
-    reserved = await newcomer.api.post(f"{newcomer.base}/entries", {}, signed=True)
+    reserved = await newcomer.api.send(f"{newcomer.base}/entries", {}, dict[str, Any], signed=True)
     receipt = msgspec.json.decode(reserved["receipt"]["content"])
     price = sum(receipt["price"].values())
     thief = await selling.app.services.node("thief")

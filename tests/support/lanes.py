@@ -19,6 +19,7 @@ from coordinator.domain.lane import Lane, SpendSeen, World
 from coordinator_core.competition.documents import convert_strict
 from coordinator_core.competition.payouts import payouts_at
 from coordinator_core.competition.terms import Terms
+from coordinator_core.receipts.debt import DebtReason
 from coordinator_core.units import Blocks, Height, Sats, UnixTime
 
 DOCUMENT = json.loads((Path(__file__).parents[1] / "vectors" / "terms.json").read_text())["terms"]
@@ -223,8 +224,8 @@ def contract_signed(attempt: int = 1) -> f.ContractSigned:
     return f.ContractSigned(attempt=attempt, blob=CONTRACT, expiry_txid=EXPIRED)
 
 
-def built(role: str, txid: str, attempt: int = 1) -> f.Built:
-    return f.Built(attempt=attempt, role=role, txid=txid)
+def built(role: str, txid: str, attempt: int = 1, *, spends: str = COIN, at: int = CLOSE - 1_000) -> f.Built:
+    return f.Built(attempt=attempt, role=role, txid=txid, spends=spends, at=UnixTime(at))
 
 
 def attested(outcome: int = 0) -> f.Attested:
@@ -242,6 +243,19 @@ def payout(entry_id: str, state: PrizeState, **changes: Any) -> f.Payout:
         "expires_at": UnixTime(WALL + 86_400),
     }
     return f.Payout(**{**values, **changes})
+
+
+def owed(entry_id: str, **changes: Any) -> f.Owed:
+    """A settled ticket that is to be paid back."""
+    values: dict[str, Any] = {
+        "reason": DebtReason.TICKET,
+        "entry_id": entry_id,
+        "payment_hash": ticket_hash(entry_id),
+        "amount": Sats(52_400),
+        "since": UnixTime(WALL),
+        "receipt": "{}",
+    }
+    return f.Owed(**{**values, **changes})
 
 
 def winners(terms: Terms, outcome: int | None, roster: tuple[str, ...] = ROSTER) -> tuple[str, ...]:

@@ -43,7 +43,10 @@ class DataChain:
     verdicts: dict[str, bc.BroadcastResult] = field(default_factory=dict[str, bc.BroadcastResult])
     away: bool = False
     received: list[bytes] = field(default_factory=list[bytes])
+    packages: list[list[bytes]] = field(default_factory=list[list[bytes]])
     base: int = 100
+    floor: FeeRate = field(default_factory=lambda: FeeRate(250))
+    estimates: dict[int, FeeRate | None] = field(default_factory=dict[int, FeeRate | None])
 
     def __post_init__(self) -> None:
         if not self.blocks:
@@ -115,13 +118,17 @@ class DataChain:
         return bc.BroadcastResult(verdict)
 
     async def broadcast_package(self, raws: Sequence[bytes]) -> bc.BroadcastResult:
+        self.packages.append(list(raws))
         results = [await self.broadcast(raw) for raw in raws]
         return results[-1]
 
     async def fee_rate(self, target_blocks: int) -> FeeRate | None:
-        return FeeRate(500)
+        return self.estimates.get(target_blocks, FeeRate(500))
 
     async def relay_floor(self) -> FeeRate:
+        return self.floor
+
+    async def incremental_relay(self) -> FeeRate:
         return FeeRate(250)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from uuid import UUID
@@ -28,7 +29,7 @@ from coordinator_core.oracle.locking import challenge, locking_points
 from coordinator_core.oracle.outcomes import messages
 from coordinator_core.secp256k1 import N, SecretKey
 from coordinator_core.secret import Secret
-from coordinator_core.transaction import OutPoint, Transaction, TxIn, TxOut
+from coordinator_core.transaction import PAY_TO_ANCHOR, OutPoint, Transaction, TxIn, TxOut
 from coordinator_core.units import Confirmations, FeeRate, Height, Sats, UnixTime
 from tests.support import lanes as b
 from tests.support.ports import MemorySecrets
@@ -176,6 +177,10 @@ class BookWallet:
     released: list[str] = field(default_factory=list[str])
     required: list[object] = field(default_factory=list[object])
     signatures: int = 0
+    fee_supply: list[bc.Coin] = field(default_factory=list[bc.Coin])
+    """Confirmed coins that nobody reserved, in the order in which they are taken."""
+    taken_back_at: list[FeeRate] = field(default_factory=list[FeeRate])
+    reserved: dict[str, list[bc.Coin]] = field(default_factory=dict[str, list[bc.Coin]])
 
     async def balance(self) -> Sats:
         return Sats(self.coins)
@@ -201,14 +206,31 @@ class BookWallet:
         return Transaction.parse(plan.unsigned).with_witness(0, (bytes([self.signatures]) * 64,)).serialize()
 
     async def take_back(self, plan: bc.FundingPlan, lane: str, fee_rate: FeeRate) -> bytes:
+        self.taken_back_at.append(fee_rate)
         outputs = (TxOut(Sats(COIN.value - 500), OWN_SCRIPT),)
-        return Transaction(inputs=(TxIn(OutPoint(bytes.fromhex("c" * 64), 0), 0),), outputs=outputs).serialize()
+        unsigned = Transaction(inputs=(TxIn(OutPoint(bytes.fromhex("c" * 64), 0), 0),), outputs=outputs)
+        return unsigned.with_witness(0, (b"\x07" * 64,)).serialize()
+
+    async def fee_coins(self, lane: str, purpose: str, at_least: Sats) -> tuple[bc.Coin, ...]:
+        held = self.reserved.setdefault(purpose, [])
+        while sum(coin.value for coin in held) < at_least and self.fee_supply:
+            held.append(self.fee_supply.pop(0))
+        return tuple(held)
+
+    async def spend_to_us(self, lane: str, purpose: str, coins: Sequence[bc.Coin], fee: Sats) -> bytes:
+        inputs = tuple(TxIn(OutPoint.parse(str(coin.outpoint)), 0xFFFFFFFD) for coin in coins)
+        value = Sats(sum(coin.value for coin in coins) - fee)
+        raw = Transaction(inputs=inputs, outputs=(TxOut(value, OWN_SCRIPT),))
+        for index, coin in enumerate(coins):
+            raw = raw if coin.script == PAY_TO_ANCHOR else raw.with_witness(index, (b"\x07" * 64,))
+        return raw.serialize()
 
     async def script_for(self, lane: str, purpose: str) -> bytes:
         return OWN_SCRIPT
 
     async def release(self, lane: str, purpose: str) -> None:
         self.released.append(purpose)
+        self.reserved.pop(purpose, None)
 
 
 @dataclass

@@ -217,8 +217,15 @@ class CoreNode:
 
     async def relay_floor(self) -> FeeRate:
         """See ports.bitcoin.Chain."""
-        info = await self._rpc.call("getmempoolinfo", kind=wire.MempoolInfo)
+        info = await self._mempool_info()
         return max(wire.rate_of(SERVICE, info.mempoolminfee), wire.rate_of(SERVICE, info.minrelaytxfee))
+
+    async def incremental_relay(self) -> FeeRate:
+        """See ports.bitcoin.Chain."""
+        return wire.rate_of(SERVICE, (await self._mempool_info()).incrementalrelayfee)
+
+    async def _mempool_info(self) -> wire.MempoolInfo:
+        return await self._rpc.call("getmempoolinfo", kind=wire.MempoolInfo)
 
 
 def _block(found: wire.CoreBlock) -> Block:

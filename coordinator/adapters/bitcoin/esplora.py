@@ -50,6 +50,8 @@ PARALLEL: Final = 8
 COINBASE_MATURITY: Final = 100
 DEFAULT_RELAY_FLOOR: Final = FeeRate(250)
 """1 sat/vB: Esplora does not tell its node's floor, and nodes before Core 29.1 take no less."""
+INCREMENTAL_RELAY: Final = FeeRate(250)
+"""1 sat/vB: what nodes before Core 29.1 ask for a replacement."""
 MAX_SAT_PER_VBYTE: Final = 1_000_000
 _GENESIS: Final = {
     "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f": Network.MAINNET,
@@ -206,6 +208,10 @@ class EsploraNode:
     async def relay_floor(self) -> FeeRate:
         """See ports.bitcoin.Chain: as configured."""
         return self._relay_floor
+
+    async def incremental_relay(self) -> FeeRate:
+        """See ports.bitcoin.Chain. Esplora does not tell it: what the most careful nodes ask."""
+        return INCREMENTAL_RELAY
 
     async def _get(self, path: str, kind: type[T]) -> T | None:
         reply = await self._read(path)

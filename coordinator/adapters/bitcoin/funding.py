@@ -26,6 +26,9 @@ MIN_CHANGE = Sats(20_000)
 MAX_FUNDING_FEE_SHARE = 10
 """A funding never pays more than a tenth of its output in fees."""
 
+MAX_FEE_COINS = 8
+"""A child that is heavier by many small coins spends them on its own weight."""
+
 Groups = Sequence[Sequence[Outpoint]]
 
 
@@ -88,14 +91,30 @@ def read_plan(plan: FundingPlan) -> Transaction:
     return transaction
 
 
+def to_us(coins: Sequence[Coin], script: bytes, fee: Sats) -> Transaction:
+    """An unsigned transaction of these coins to one taproot script of ours. Raises Rejected when that would be dust."""
+    value = Sats(sum(coin.value for coin in coins) - fee)
+    if fee < 0 or value < DUST_P2TR:
+        raise Rejected("wallet", f"a fee of {fee} sat would eat the coins", fault=Fault.COORDINATOR)
+    inputs = tuple(TxIn(OutPoint.parse(str(coin.outpoint)), SEQUENCE_REPLACEABLE) for coin in coins)
+    return Transaction(inputs, (TxOut(value, script),))
+
+
 def back_to_us(coin: Coin, script: bytes, fee_rate: FeeRate) -> Transaction:
-    """An unsigned transaction of one coin to one taproot script of ours. Raises Rejected when that would be dust."""
+    """As `to_us`, of one coin and at a rate."""
     fee = fee_for_weight(fee_rate, predict_weight([input_weight(KEY_PATH_WITNESS)], [len(script)]))
-    value = Sats(coin.value - fee)
-    if value < DUST_P2TR:
-        raise Rejected("wallet", f"a fee of {fee} sat would eat the coin", fault=Fault.COORDINATOR)
-    spent = TxIn(OutPoint.parse(str(coin.outpoint)), SEQUENCE_REPLACEABLE)
-    return Transaction((spent,), (TxOut(value, script),))
+    return to_us([coin], script, fee)
+
+
+def choose_fee_coins(coins: Sequence[Coin], missing: Sats) -> list[Coin]:
+    """The smallest coin that suffices alone, else the largest ones until they do, or as far as they reach."""
+    chosen: list[Coin] = []
+    rest = sorted(coins, key=lambda coin: (coin.value, coin.outpoint))
+    while rest and len(chosen) < MAX_FEE_COINS and (short := missing - sum(coin.value for coin in chosen)) > 0:
+        next_one = next((coin for coin in rest if coin.value >= short), rest[-1])
+        rest.remove(next_one)
+        chosen.append(next_one)
+    return chosen
 
 
 def _choose(coins: Sequence[Coin], groups: Groups, output: Output, fee_rate: FeeRate) -> list[Coin]:

@@ -1,10 +1,13 @@
 """What the wallet must not forget: address numbers, reserved coins, funding plans. One table, one writer.
 
-Rows of the reservation table: `address:N`, `coin:TXID:VOUT`, `plan:LANE/PURPOSE`.
+Rows of the reservation table: `address:N`, `coin:TXID:VOUT`, `plan:LANE/PURPOSE`, `ended:LANE/PURPOSE`. The row of a
+coin that pays for a fee bump holds the coin itself: once its child is in the mempool, the node no longer lists it
+among the unspent ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.sqlite import SqliteStore
-from coordinator.ports.bitcoin import FundingPlan, Outpoint
+from coordinator.ports.bitcoin import Coin, FundingPlan, Outpoint
 from coordinator.ports.faults import Rejected
 from coordinator_core.errors import Fault
 
@@ -67,9 +70,13 @@ class Reservations:
             return bool(await connection.scalar(same))
 
     async def reserve(self, lane: str, purpose: str, plan: FundingPlan) -> None:
-        """Plan and coins in one transaction. Raises Rejected when another lane has one of the coins."""
+        """Plan and coins in one transaction. Raises Rejected when another lane has one of the coins, or when the
+        purpose was released: whoever still plans for an attempt that ended comes too late, whatever the order.
+        """
         names = [_coin_name(coin.outpoint) for coin in plan.coins]
         async with self.store.write_connection() as connection:
+            if await connection.scalar(select(_c.lane).where(_c.resource == _ended_name(lane, purpose))) is not None:
+                raise Rejected("wallet", "this purpose was released", fault=Fault.COORDINATOR)
             for name in names:
                 row = {"resource": name, "lane": lane, "purpose": purpose, "value": None}
                 await connection.execute(insert(t.reservation).values(**row).on_conflict_do_nothing())
@@ -84,9 +91,34 @@ class Reservations:
             }
             await connection.execute(insert(t.reservation).values(**row))
 
-    async def release(self, lane: str, purpose: str) -> None:
-        """Forget a plan, and its coins unless another plan of the lane spends them as well."""
+    async def fee_coins(self, lane: str, purpose: str) -> tuple[Coin, ...]:
+        """Coins reserved for the fee bumps of this purpose."""
+        held = (_c.lane == lane, _c.purpose == purpose, _c.resource.startswith("coin:"), _c.value.is_not(None))
+        async with self.store.read_connection() as connection:
+            rows = await connection.execute(select(_c.value).where(*held).order_by(_c.resource))
+            return tuple(msgspec.json.decode(row.value, type=Coin) for row in rows)
+
+    async def reserve_fee_coins(self, lane: str, purpose: str, coins: Sequence[Coin]) -> None:
+        """All of them or none. Raises Rejected when one of them is reserved."""
         async with self.store.write_connection() as connection:
+            for coin in coins:
+                name, value = _coin_name(coin.outpoint), msgspec.json.encode(coin)
+                row = {"resource": name, "lane": lane, "purpose": purpose, "value": value}
+                done = await connection.execute(insert(t.reservation).values(**row).on_conflict_do_nothing())
+                if done.rowcount != 1:
+                    raise Rejected("wallet", "a coin was taken by another competition", fault=Fault.COORDINATOR)
+
+    async def release_fee_coins(self, lane: str, purpose: str) -> None:
+        """Forget the coins reserved for the fee bumps of this purpose."""
+        held = (_c.lane == lane, _c.purpose == purpose, _c.resource.startswith("coin:"), _c.value.is_not(None))
+        async with self.store.write_connection() as connection:
+            await connection.execute(delete(t.reservation).where(*held))
+
+    async def release(self, lane: str, purpose: str) -> None:
+        """Forget a plan, and its coins unless another plan of the lane spends them too. The purpose gets none again."""
+        ended_row = {"resource": _ended_name(lane, purpose), "lane": lane, "purpose": "ended", "value": None}
+        async with self.store.write_connection() as connection:
+            await connection.execute(insert(t.reservation).values(**ended_row).on_conflict_do_nothing())
             rows = await connection.execute(
                 select(_c.resource, _c.value).where(_c.lane == lane, _c.resource.startswith("plan:"))
             )
@@ -102,6 +134,10 @@ class Reservations:
 
 def _plan_name(lane: str, purpose: str) -> str:
     return f"plan:{lane}/{purpose}"
+
+
+def _ended_name(lane: str, purpose: str) -> str:
+    return f"ended:{lane}/{purpose}"
 
 
 def _coin_name(outpoint: Outpoint) -> str:

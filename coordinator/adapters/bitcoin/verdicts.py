@@ -25,6 +25,8 @@ _WORDS = (
     ("mempool full", BroadcastVerdict.FEE_TOO_LOW),
     ("insufficient fee", BroadcastVerdict.CONFLICT),
     ("replacement-failed", BroadcastVerdict.CONFLICT),
+    ("insufficient anti-dos fees", BroadcastVerdict.CONFLICT),
+    ("does not improve feerate diagram", BroadcastVerdict.CONFLICT),
     ("bad-txns-spends-conflicting-tx", BroadcastVerdict.CONFLICT),
     ("txn-mempool-conflict", BroadcastVerdict.CONFLICT),
     ("non-final", BroadcastVerdict.NOT_FINAL),

@@ -11,7 +11,15 @@ from collections.abc import Sequence
 
 from embit.bip32 import HDKey
 
-from coordinator.adapters.bitcoin.funding import Groups, back_to_us, check_groups, plan_of, read_plan
+from coordinator.adapters.bitcoin.funding import (
+    Groups,
+    back_to_us,
+    check_groups,
+    choose_fee_coins,
+    plan_of,
+    read_plan,
+    to_us,
+)
 from coordinator.adapters.bitcoin.reservations import Reservations
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.ports.bitcoin import Chain, Coin, FundingPlan, Network, Outpoint, Output
@@ -20,6 +28,7 @@ from coordinator_core.errors import Fault, VerificationFailed
 from coordinator_core.secp256k1 import SecretKey, lift_x, schnorr_sign, schnorr_verify
 from coordinator_core.secret import Secret
 from coordinator_core.transaction import (
+    PAY_TO_ANCHOR,
     Transaction,
     TxOut,
     pay_to_taproot,
@@ -93,6 +102,8 @@ class OnchainWallet:
     def _sign(self, transaction: Transaction, coins: Sequence[Coin], numbers: dict[bytes, int]) -> Transaction:
         previous = [TxOut(coin.value, coin.script) for coin in coins]
         for index, coin in enumerate(coins):
+            if coin.script == PAY_TO_ANCHOR:
+                continue
             message = taproot_sighash(transaction, index, previous)
             signature = self._signature(message, numbers[coin.script])
             if not schnorr_verify(signature, message, coin.script[_WITNESS_PROGRAM]):
@@ -117,10 +128,29 @@ class OnchainWallet:
         script = await self.script_for(lane, f"take-back/{plan.txid}")
         return self._sign(back_to_us(coin, script, fee_rate), [coin], numbers).serialize()
 
+    async def fee_coins(self, lane: str, purpose: str, at_least: Sats) -> tuple[Coin, ...]:
+        """See ports.bitcoin.Wallet."""
+        async with self._planning:
+            held = await self._reservations.fee_coins(lane, purpose)
+            missing = Sats(at_least - sum(coin.value for coin in held))
+            if missing <= 0:
+                return held
+            more = choose_fee_coins(await self._available(lane, ()), missing)
+            await self._reservations.reserve_fee_coins(lane, purpose, more)
+            return (*held, *more)
+
+    async def spend_to_us(self, lane: str, purpose: str, coins: Sequence[Coin], fee: Sats) -> bytes:
+        """See ports.bitcoin.Wallet."""
+        ours = [coin for coin in coins if coin.script != PAY_TO_ANCHOR]
+        numbers = await self._own(ours)
+        script = await self.script_for(lane, purpose)
+        return self._sign(to_us(coins, script, fee), coins, numbers).serialize()
+
     async def release(self, lane: str, purpose: str) -> None:
         """See ports.bitcoin.Wallet."""
         async with self._planning:
             await self._reservations.release(lane, purpose)
+            await self._reservations.release_fee_coins(lane, purpose)
 
     async def _coins(self) -> tuple[Coin, ...]:
         return await self._chain.coins_of(tuple(await self._numbers()))

@@ -125,6 +125,7 @@ class MempoolInfo(Struct):
 
     mempoolminfee: Decimal
     minrelaytxfee: Decimal
+    incrementalrelayfee: Decimal
 
 
 class IndexState(Struct):

@@ -1,16 +1,20 @@
-"""Loading a lane: state, facts and chain hits in three reads."""
+"""Reading facts: a lane with its state and chain hits in three reads, and what is asked of all lanes."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.adapters.store import tables as t
-from coordinator.domain.facts import AnyFact, FactBook
+from coordinator.domain.facts import AnyFact, FactBook, Payout, PrizeState
 from coordinator.domain.lane import SpendSeen
-from coordinator.ports.store import LaneRecord
+from coordinator.ports.store import F, LaneRecord
 from coordinator_core.units import Height, UnixTime
+
+PAYOUT_PAGE = 100
 
 _FACT = msgspec.json.Decoder(AnyFact)
 
@@ -47,3 +51,24 @@ async def load_lane(connection: AsyncConnection, lane: str) -> LaneRecord | None
         spent=spent,
         quarantined=row.quarantined_reason,
     )
+
+
+async def load_facts(connection: AsyncConnection, kind: type[F], key: str, since: UnixTime) -> Sequence[F]:
+    """See ports.store.Store.facts_of."""
+    c = t.fact.c
+    query = select(c.body).where(c.kind == kind.kind(), c.observed_at >= since, c.key == key)
+    return [msgspec.json.decode(row.body, type=kind) for row in await connection.execute(query)]
+
+
+async def last_payment(connection: AsyncConnection) -> str | None:
+    """See ports.store.Store.last_payment. Page by page from the newest: most payouts end paid."""
+    c = t.fact.c
+    newest = select(c.body).where(c.kind == Payout.kind()).order_by(c.observed_at.desc(), c.lane, c.key)
+    offset = 0
+    while rows := (await connection.execute(newest.limit(PAYOUT_PAGE).offset(offset))).all():
+        for row in rows:
+            payout = msgspec.json.decode(row.body, type=Payout)
+            if payout.state is PrizeState.PAID:
+                return payout.payment_hash
+        offset += PAYOUT_PAGE
+    return None

@@ -15,14 +15,15 @@ from sqlalchemy import Connection, and_, event, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from coordinator import resources
 from coordinator.adapters.store import tables as t
-from coordinator.adapters.store.reading import load_lane
+from coordinator.adapters.store.reading import last_payment, load_facts, load_lane
 from coordinator.adapters.store.transaction import SqliteTransaction
-from coordinator.ports.store import BlockHeader, LaneRecord, TransitionRow, Watch
+from coordinator.ports.store import BlockHeader, F, LaneRecord, TransitionRow, Watch
 from coordinator_core.errors import InvalidInput
 from coordinator_core.units import Height, UnixTime
 
-MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations"
+MIGRATIONS = resources.directory("migrations")
 READERS = 4
 BUSY_MILLISECONDS = 5_000
 
@@ -128,6 +129,16 @@ class SqliteStore:
         query = select(c.lane, c.keytype, c.key).where(c.backfilled == 0)
         async with self._reader.connect() as connection:
             return [(row.lane, Watch(row.keytype, row.key)) for row in await connection.execute(query)]
+
+    async def facts_of(self, kind: type[F], key: str, since: UnixTime) -> Sequence[F]:
+        """See ports.store.Store."""
+        async with self._reader.connect() as connection:
+            return await load_facts(connection, kind, key, since)
+
+    async def last_payment(self) -> str | None:
+        """See ports.store.Store."""
+        async with self._reader.connect() as connection:
+            return await last_payment(connection)
 
     async def last_activity(self, lane: str) -> UnixTime | None:
         """See ports.store.Store."""

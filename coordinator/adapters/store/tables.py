@@ -72,6 +72,7 @@ fact = Table(
     Column("source", String, nullable=False),
     Column("observed_at", Integer, nullable=False),
 )
+Index("fact_kind", fact.c.kind, fact.c.observed_at)
 
 reservation = Table(
     "reservation",

@@ -18,6 +18,7 @@ TITLES: Final = {
     400: "This request cannot be understood",
     404: "There is nothing here",
     405: "This cannot be done here",
+    429: "Too many requests",
     500: "An error of this server",
     503: "Not available now",
 }
@@ -31,7 +32,7 @@ def for_people(handler: Handler[E]) -> Handler[E]:
 
     def handle(request: Request[Any, Any, Any], error: E) -> Response[Any]:
         answer = handler(request, error)
-        if request.url.path.startswith(API) or not _prefers_html(request):
+        if request.scope["path"].startswith(API) or not _prefers_html(request):
             return answer
         return _page(request, answer)
 

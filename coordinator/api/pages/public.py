@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,10 +10,12 @@ from uuid import UUID
 from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, QueryParameter
+from litestar.types import Guard
 
 from coordinator.api.context import Api, lane_id
 from coordinator.api.pages.market import MarketBoard
 from coordinator.api.pages.rendering import entity_tag, html, is_known, render
+from coordinator.engine.new_money import NewMoney
 from coordinator.views import page
 
 PAGE_SIZE = 25
@@ -91,7 +94,7 @@ async def _competition(
 ) -> tuple[page.Detail, Live]:
     state, lane = await api.engine.view(lane_id(competition))
     market = await board.look(api) if page.needs_market(state) else None
-    shown = page.detail(state, lane, market)
+    shown = page.detail(state, lane, NewMoney(market, api.engine.dependencies.away))
     body = render(request, "fragments/competition.html", competition=shown)
     url = f"/competitions/{competition}/live"
     return shown, _live(url, body, shown.announcement, refresh=not shown.ended)
@@ -106,12 +109,13 @@ def _fragment(request: Request[Any, Any, Any], live: Live) -> Response[str]:
     return answer
 
 
-def router() -> Router:
-    """Every public page. They are no part of the API's schema."""
+def router(guards: Sequence[Guard]) -> Router:
+    """Every public page, behind `guards`. They are no part of the API's schema."""
     board = MarketBoard()
     return Router(
         "/",
         route_handlers=[competitions, competitions_live, competition, competition_live],
         dependencies={"board": Provide(lambda: board, sync_to_thread=False)},
+        guards=guards,
         include_in_schema=False,
     )

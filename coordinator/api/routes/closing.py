@@ -10,54 +10,24 @@ from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from coordinator.api.context import Api, hex_bytes, lane_id
+from coordinator.api.admission import MONEY
+from coordinator.api.bodies import read_body
+from coordinator.api.context import Api, lane_id
+from coordinator.api.documents import closing as documents
+from coordinator.api.operation import Who, described
 from coordinator.domain.facts import BatchSigned, Ticket
 from coordinator.engine.commands import closing as commands
 from coordinator.engine.commands.tickets import ticket_of
 from coordinator.views.closing import keymeld_status
-from coordinator_core.competition.picks import Pick
 from coordinator_core.errors import Fault, InvalidInput
 
-MAX_PICKS = 800
+OWNER = Who.OWNER
 
 
-class Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST keymeld/join."""
-
-    entry_id: UUID
-    attempt: int
-    registration: msgspec.Raw
-    ciphertext: str
-    salt: str
-    picks: Annotated[tuple[Pick, ...], msgspec.Meta(max_length=MAX_PICKS)]
-
-
-class ReadyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST keymeld/ready."""
-
-    entry_id: UUID
-    attempt: int
-    sessions: Annotated[tuple[str, ...], msgspec.Meta(max_length=100)]
-
-
-class Approvals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST keymeld/approvals."""
-
-    entry_id: UUID
-    attempt: int
-    approvals: Annotated[tuple[commands.GivenApproval, ...], msgspec.Meta(min_length=1, max_length=100)]
-
-
-async def _body(request: Request[Any, Any, Any], kind: type[Any]) -> Any:
-    try:
-        return msgspec.json.decode(await request.body(), type=kind)
-    except msgspec.ValidationError as error:
-        raise InvalidInput("body", str(error), "see the API's schema", fault=Fault.PLAYER) from error
-    except msgspec.DecodeError as error:
-        raise InvalidInput("body", "is not JSON", "send JSON", fault=Fault.PLAYER) from error
-
-
-@get("/competitions/{competition:uuid}/keymeld/status")
+@get(
+    "/competitions/{competition:uuid}/keymeld/status",
+    operation_class=described({200: documents.KeymeldStatus}, who=OWNER),
+)
 async def status(
     api: NamedDependency[Api],
     request: Request[Any, Any, Any],
@@ -71,48 +41,64 @@ async def status(
     return keymeld_status(state, lane, str(entry))
 
 
-@post("/competitions/{competition:uuid}/keymeld/join", status_code=200)
+@post(
+    "/competitions/{competition:uuid}/keymeld/join",
+    status_code=200,
+    opt=MONEY,
+    operation_class=described({200: documents.Joined}, who=OWNER, takes=documents.Join, command=True),
+)
 async def join(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, Any]:
     """Hand over the sealed key of an attempt and open the picks."""
     player = await api.player(request)
-    body: Join = await _body(request, Join)
+    body = await read_body(request, documents.Join)
     decide = commands.join(
         player.hex(),
         str(body.entry_id),
         body.attempt,
         bytes(body.registration).decode(),
         body.ciphertext,
-        hex_bytes({"salt": body.salt}, "salt", 32),
+        bytes.fromhex(body.salt),
         body.picks,
     )
     return await api.command(request, lane_id(competition), f"join/{body.attempt}/{body.entry_id}", decide, player)
 
 
-@post("/competitions/{competition:uuid}/keymeld/ready", status_code=200)
+@post(
+    "/competitions/{competition:uuid}/keymeld/ready",
+    status_code=200,
+    operation_class=described({200: documents.IsReady}, who=OWNER, takes=documents.ReadyBody, command=True),
+)
 async def ready(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, Any]:
     """Say that every item of every open batch was compared with one's own contract."""
     player = await api.player(request)
-    body: ReadyBody = await _body(request, ReadyBody)
+    body = await read_body(request, documents.ReadyBody)
     decide = commands.ready(player.hex(), str(body.entry_id), body.attempt, body.sessions)
     return await api.command(request, lane_id(competition), f"ready/{body.attempt}/{body.entry_id}", decide, player)
 
 
-@post("/competitions/{competition:uuid}/keymeld/approvals", status_code=200)
+@post(
+    "/competitions/{competition:uuid}/keymeld/approvals",
+    status_code=200,
+    operation_class=described({200: documents.Accepted}, who=OWNER, takes=documents.Approvals, command=True),
+)
 async def approvals(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, Any]:
     """Hand over approvals of all open batches."""
     player = await api.player(request)
-    body: Approvals = await _body(request, Approvals)
-    decide = commands.approve(player.hex(), str(body.entry_id), body.attempt, body.approvals)
+    body = await read_body(request, documents.Approvals)
+    decide = commands.approve(player.hex(), str(body.entry_id), body.attempt, [one.command() for one in body.approvals])
     return await api.command(request, lane_id(competition), f"approve/{body.attempt}/{body.entry_id}", decide, player)
 
 
-@get("/competitions/{competition:uuid}/keymeld/sessions")
+@get(
+    "/competitions/{competition:uuid}/keymeld/sessions",
+    operation_class=described({200: list[documents.ArchivedSession]}, who=OWNER),
+)
 async def sessions(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> list[dict[str, Any]]:

@@ -11,24 +11,27 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from coordinator.api.context import Api, lane_id
+from coordinator.api.documents.competitions import ChainStatus, ContractView, Detail, SignedEntry, Summary
+from coordinator.api.operation import described
 from coordinator.api.problem import NotThereYet
 from coordinator.domain.facts import EntriesPosted, OracleEvent, Pinned, Published
 from coordinator.views import competition as views
+from coordinator_core.competition.terms import Terms
 
 
-@get("/competitions")
+@get("/competitions", operation_class=described({200: list[Summary]}))
 async def list_competitions(api: NamedDependency[Api]) -> list[dict[str, Any]]:
     """All competitions, newest first."""
     return [views.summary(*await api.engine.view(lane)) for lane in await api.engine.store.lanes()]
 
 
-@get("/competitions/{competition:uuid}")
+@get("/competitions/{competition:uuid}", operation_class=described({200: Detail}))
 async def show_competition(api: NamedDependency[Api], competition: FromPath[UUID]) -> dict[str, Any]:
     """One competition: state, who is awaited, transactions."""
-    return views.detail(*await api.engine.view(lane_id(competition)))
+    return views.detail(*await api.engine.view(lane_id(competition)), api.engine.new_money())
 
 
-@get("/competitions/{competition:uuid}/terms")
+@get("/competitions/{competition:uuid}/terms", operation_class=described({200: Terms}))
 async def show_terms(api: NamedDependency[Api], competition: FromPath[UUID]) -> Response[bytes]:
     """The canonical bytes of the terms: hash them."""
     _, lane = await api.engine.view(lane_id(competition))
@@ -38,14 +41,14 @@ async def show_terms(api: NamedDependency[Api], competition: FromPath[UUID]) -> 
     return Response(published.terms.encode(), media_type="application/json")
 
 
-@get("/competitions/{competition:uuid}/entries")
+@get("/competitions/{competition:uuid}/entries", operation_class=described({200: list[SignedEntry]}))
 async def list_entries(api: NamedDependency[Api], competition: FromPath[UUID]) -> list[dict[str, Any]]:
     """Signed entries; picks once they were opened."""
     _, lane = await api.engine.view(lane_id(competition))
     return views.entries(lane)
 
 
-@get("/competitions/{competition:uuid}/contract")
+@get("/competitions/{competition:uuid}/contract", operation_class=described({200: ContractView}))
 async def show_contract(api: NamedDependency[Api], competition: FromPath[UUID]) -> dict[str, Any]:
     """Parameters and outpoint of the newest attempt's contract, with the oracle's statement."""
     _, lane = await api.engine.view(lane_id(competition))
@@ -63,7 +66,7 @@ async def show_contract(api: NamedDependency[Api], competition: FromPath[UUID]) 
     }
 
 
-@get("/status")
+@get("/status", operation_class=described({200: ChainStatus}))
 async def status(api: NamedDependency[Api]) -> dict[str, Any]:
     """Chain and clock as the engine sees them."""
     tip = await api.engine.clock.tip()
@@ -72,6 +75,7 @@ async def status(api: NamedDependency[Api]) -> dict[str, Any]:
         "tip_hash": tip.block_hash,
         "now": await api.engine.clock.domain(),
         "wall": api.engine.clock.wall(),
+        "away": msgspec.to_builtins(api.engine.dependencies.away),
     }
 
 

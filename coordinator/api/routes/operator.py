@@ -6,64 +6,84 @@ import secrets
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from coordinator.api.auth import require_operator
-from coordinator.api.context import Api, lane_id
+from coordinator.api.bodies import read_body
+from coordinator.api.context import Api, idempotency_key, lane_id
+from coordinator.api.documents import operator as documents
+from coordinator.api.operation import Who, described
 from coordinator.engine.commands.create import cancel, create_competition
 from coordinator.engine.commands.preview import preview
 from coordinator.views.address import taproot_address
-from coordinator.views.books import lightning_rows
+from coordinator.views.books import chain_rows, lightning_rows
 from coordinator.views.budget import budget_table
-from coordinator_core.competition.draft import read_draft
 from coordinator_core.errors import Fault, InvalidInput
 
+OPERATOR = Who.OPERATOR
 
-@post("/operator/competitions", status_code=201)
+
+@post(
+    "/operator/competitions",
+    status_code=201,
+    operation_class=described({201: documents.Created}, who=OPERATOR, takes=documents.DraftBody, command=True),
+)
 async def create(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, str]:
     """Create a competition from a draft."""
     require_operator(request, api.operator_token)
-    body = _object(await request.body())
-    draft = read_draft(body.get("draft"))
-    dkey = request.headers.get("idempotency-key") or secrets.token_hex(16)
+    draft = (await read_body(request, documents.DraftBody, Fault.COORDINATOR)).draft
+    dkey = idempotency_key(request) or secrets.token_hex(16)
     engine = api.engine
     return {"id": await create_competition(engine.store, engine.clock, engine.wakeups, draft, dkey)}
 
 
-@post("/operator/budget", status_code=200)
+@post(
+    "/operator/budget",
+    status_code=200,
+    operation_class=described({200: documents.BudgetTable}, who=OPERATOR, takes=documents.DraftBody),
+)
 async def draft_budget(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, Any]:
     """What a draft would cost and pay if it were published now, and what speaks against it. Writes nothing."""
     require_operator(request, api.operator_token)
-    draft = read_draft(_object(await request.body()).get("draft"))
+    draft = (await read_body(request, documents.DraftBody, Fault.COORDINATOR)).draft
     return budget_table(await preview(api.engine.services, draft), draft.scoring)
 
 
-@post("/operator/competitions/{competition:uuid}/cancel", status_code=200)
+@post(
+    "/operator/competitions/{competition:uuid}/cancel",
+    status_code=200,
+    operation_class=described({200: documents.CancelNoted}, who=OPERATOR, takes=documents.CancelBody, command=True),
+)
 async def cancel_competition(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, Any]:
     """Cancel while entries are open."""
     require_operator(request, api.operator_token)
-    reason = _object(await request.body()).get("reason")
-    if not isinstance(reason, str) or not reason.strip():
+    reason = (await read_body(request, documents.CancelBody, Fault.COORDINATOR)).reason
+    if not reason.strip():
         raise InvalidInput("reason", "is missing", "say why, players read it", fault=Fault.COORDINATOR)
     return await api.command(request, lane_id(competition), "cancel", cancel("operator", reason), b"operator")
 
 
-@get("/operator/competitions/{competition:uuid}/books")
+@get(
+    "/operator/competitions/{competition:uuid}/books",
+    operation_class=described({200: documents.Books}, who=OPERATOR),
+)
 async def books(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, int]:
     """The Lightning side of a competition's books, by account."""
     require_operator(request, api.operator_token)
     _, lane = await api.engine.view(lane_id(competition))
-    return {row.account: row.amount for row in lightning_rows(lane)}
+    return {row.account: row.amount for row in (*lightning_rows(lane), *chain_rows(lane))}
 
 
-@get("/operator/competitions/{competition:uuid}/log")
+@get(
+    "/operator/competitions/{competition:uuid}/log",
+    operation_class=described({200: documents.Log}, who=OPERATOR),
+)
 async def transition_log(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, Any]:
@@ -78,17 +98,11 @@ async def transition_log(
     }
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidInput("body", "is not a JSON object", "send an object", fault=Fault.COORDINATOR)
-    return value
-
-
-@post("/operator/wallet/address", status_code=200)
+@post(
+    "/operator/wallet/address",
+    status_code=200,
+    operation_class=described({200: documents.Deposit}, who=OPERATOR),
+)
 async def deposit_address(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, str]:
     """An address of the coordinator's on-chain wallet, to fund it."""
     require_operator(request, api.operator_token)
@@ -96,7 +110,7 @@ async def deposit_address(api: NamedDependency[Api], request: Request[Any, Any, 
     return {"script": script.hex(), "address": taproot_address(script, api.network)}
 
 
-@get("/operator/wallet")
+@get("/operator/wallet", operation_class=described({200: documents.Funds}, who=OPERATOR))
 async def wallet_balance(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, int]:
     """Confirmed coins that nobody reserved, and what Lightning can send, in satoshi."""
     require_operator(request, api.operator_token)
@@ -108,7 +122,7 @@ async def wallet_balance(api: NamedDependency[Api], request: Request[Any, Any, A
     }
 
 
-@get("/operator/identity")
+@get("/operator/identity", operation_class=described({200: documents.Identity}, who=OPERATOR))
 async def identity(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, str]:
     """The coordinator's public Nostr key: what an oracle puts on its list."""
     require_operator(request, api.operator_token)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from coordinator.api.context import Api, hex_bytes, lane_id
+from coordinator.api.admission import MONEY
+from coordinator.api.bodies import read_body
+from coordinator.api.context import Api, lane_id
+from coordinator.api.documents.payouts import KeyAccepted, KeyBody, PayoutAsked, PayoutBody, PayoutStatus
+from coordinator.api.operation import Who, described
 from coordinator.domain.competitions import settling
 from coordinator.domain.competitions.states import Competition
 from coordinator.domain.facts import Entry
@@ -22,38 +26,15 @@ from coordinator.engine.executors.lightning import entry_key_secret, payout_secr
 from coordinator.views.results import paying_out
 from coordinator_core import bolt11
 from coordinator_core.dlc.outcomes import EXPIRY, Outcome, WinCondition
-from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.secret import Secret
 from coordinator_core.transaction import OutPoint
 
 BASE = "/competitions/{competition:uuid}/entries/{entry:uuid}"
+NOTHING = OutPoint(bytes(32), 0)
 
 
-class PayoutBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST payout. `payout_preimage` is None for an invoice on the entry's own payout hash."""
-
-    payment_request: str
-    payout_preimage: str | None = None
-
-
-class KeyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST key."""
-
-    entry_key: str
-
-
-async def _decode(request: Request[Any, Any, Any], kind: type[Any]) -> Any:
-    try:
-        return msgspec.json.decode(await request.body(), type=kind)
-    except msgspec.DecodeError:
-        # The text of the error could repeat a secret of the body.
-        raise InvalidInput(
-            "body", "does not have the shape of this call", "see the API's schema", fault=Fault.PLAYER
-        ) from None
-
-
-@get(f"{BASE}/payout")
+@get(f"{BASE}/payout", operation_class=described({200: PayoutStatus}, who=Who.OWNER))
 async def show_payout(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
 ) -> dict[str, Any]:
@@ -86,19 +67,23 @@ def _status(state: Competition, lane: Lane, entry_id: str) -> dict[str, Any]:
     }
 
 
-@post(f"{BASE}/payout", status_code=200)
+@post(
+    f"{BASE}/payout",
+    status_code=200,
+    opt=MONEY,
+    operation_class=described({200: PayoutAsked}, who=Who.OWNER, takes=PayoutBody, command=True),
+)
 async def ask_payout(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
 ) -> dict[str, Any]:
     """Ask to be paid over Lightning."""
     player = await api.player(request)
-    body: PayoutBody = await _decode(request, PayoutBody)
+    body = await read_body(request, PayoutBody)
     lane = lane_id(competition)
-    preimage: Secret | None = None
-    if body.payout_preimage is not None:
-        preimage = Secret(hex_bytes({"payout_preimage": body.payout_preimage}, "payout_preimage", 32))
+    preimage = None if body.payout_preimage is None else Secret(bytes.fromhex(body.payout_preimage))
     state, view = await api.engine.view(lane)
-    output = await _output(api, state, view, str(entry)) if preimage is not None else OutPoint(bytes(32), 0)
+    ticket_of(view, str(entry), player.hex())
+    output = await _output(api, state, view, str(entry)) if preimage is not None else NOTHING
     decide = payouts.ask(
         player.hex(),
         str(entry),
@@ -108,36 +93,41 @@ async def ask_payout(
         api.receipt_key,
         output,
     )
+    keep = None
     if preimage is not None:
-        # On disk before the fact that says we hold it; refused input leaves an unused secret, nothing else.
-        decide(state, view)
-        await api.engine.services.secrets.put(lane, payout_secret(str(entry)), preimage)
-    return await api.command(request, lane, f"payout/{entry}", decide, player)
+        keep = partial(api.engine.services.secrets.put, lane, payout_secret(str(entry)), preimage)
+    return await api.command(request, lane, f"payout/{entry}", decide, player, first=keep)
 
 
 async def _output(api: Api, state: Competition, lane: Lane, entry_id: str) -> OutPoint:
-    """The output of the split that secures a prize."""
-    if not isinstance(state, settling.Settled):
-        raise InvalidInput("entry", "has no prize to be paid now", "read the payout status", fault=Fault.PLAYER)
+    """The output of the split that secures a prize; NOTHING without a prize, which the command refuses, unless it was
+    answered before.
+    """
+    if not isinstance(state, settling.Settled) or payouts.prize_of(state, lane, entry_id) is None:
+        return NOTHING
     signed = await signed_contract(api.engine.services, state.contract)
     outcome = settling.outcome_of(state)
     condition = WinCondition(EXPIRY if outcome is None else Outcome(outcome), state.roster.index(entry_id))
     return signed.contract.split_outpoint(condition)
 
 
-@post(f"{BASE}/key", status_code=200)
+@post(
+    f"{BASE}/key",
+    status_code=200,
+    opt=MONEY,
+    operation_class=described({200: KeyAccepted}, who=Who.OWNER, takes=KeyBody, command=True),
+)
 async def give_key(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
 ) -> dict[str, Any]:
     """Give the entry key of the contract's attempt after the payment: saves fees, closes the output."""
     player = await api.player(request)
-    body: KeyBody = await _decode(request, KeyBody)
+    body = await read_body(request, KeyBody)
     lane = lane_id(competition)
-    key = SecretKey.from_bytes(hex_bytes({"entry_key": body.entry_key}, "entry_key", 32), "entry_key")
+    key = SecretKey.from_bytes(bytes.fromhex(body.entry_key), "entry_key")
     decide = payouts.give_entry_key(player.hex(), str(entry), key)
-    decide(*await api.engine.view(lane))
-    await api.engine.services.secrets.put(lane, entry_key_secret(str(entry)), Secret(key.reveal()))
-    return await api.command(request, lane, f"key/{entry}", decide, player)
+    keep = partial(api.engine.services.secrets.put, lane, entry_key_secret(str(entry)), Secret(key.reveal()))
+    return await api.command(request, lane, f"key/{entry}", decide, player, first=keep)
 
 
 handlers = [show_payout, ask_payout, give_key]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +12,19 @@ from litestar import Request, Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from coordinator.api.admission import MONEY
+from coordinator.api.bodies import read_body
 from coordinator.api.context import Api, lane_id
+from coordinator.api.documents.tickets import (
+    EntryTaken,
+    HandIn,
+    Invoiced,
+    Kit,
+    Reservation,
+    TicketPreimage,
+    TicketView,
+)
+from coordinator.api.operation import Who, described
 from coordinator.api.problem import NotThereYet
 from coordinator.domain.facts import EntriesPosted, HoldState, Ticket
 from coordinator.domain.seats import seated
@@ -18,26 +32,31 @@ from coordinator.engine.commands import tickets
 from coordinator.engine.executors.contracts import signed_contract
 from coordinator.engine.executors.lightning import ticket_secret
 from coordinator.engine.submit import Conflict
+from coordinator.views.debts import debts_of
 from coordinator_core.claim_kit.kit import ClaimKit
 from coordinator_core.competition.ids import uuid7
-from coordinator_core.errors import Fault, InvalidInput
-from coordinator_core.nostr.event import Event
+from coordinator_core.errors import Fault
 from coordinator_core.oracle.statement import parse_statement
 from coordinator_core.secret import Secret
 from coordinator_core.units import UnixTime
 
+BASE = "/competitions/{competition:uuid}/entries/{entry:uuid}"
 INVOICE_WAIT_SECONDS = 2.0
 
 
-async def _fresh_hash(api: Api, lane: str) -> bytes:
-    """A ticket preimage, in the secret store before its hash is shown to anyone."""
+def _fresh_hash(api: Api, lane: str) -> tuple[bytes, Callable[[], Awaitable[None]]]:
+    """A ticket hash, and what puts its preimage into the secret store before the hash is shown to anyone."""
     preimage = Secret.random(32)
     ticket_hash = tickets.preimage_hash(preimage.reveal())
-    await api.engine.services.secrets.put(lane, ticket_secret(ticket_hash.hex()), preimage)
-    return ticket_hash
+    return ticket_hash, partial(api.engine.services.secrets.put, lane, ticket_secret(ticket_hash.hex()), preimage)
 
 
-@post("/competitions/{competition:uuid}/entries", status_code=201)
+@post(
+    "/competitions/{competition:uuid}/entries",
+    status_code=201,
+    opt=MONEY,
+    operation_class=described({201: Reservation}, who=Who.OWNER, command=True),
+)
 async def reserve(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, Any]:
@@ -46,34 +65,44 @@ async def reserve(
     lane = lane_id(competition)
     await api.engine.view(lane)
     entry_id = uuid7(UnixTime(api.engine.clock.wall()))
-    ticket_hash = await _fresh_hash(api, lane)
-    decide = tickets.reserve(entry_id, player, ticket_hash, await api.market(), api.receipt_key)
-    return await api.command(request, lane, "reserve", decide, player)
+    ticket_hash, keep = _fresh_hash(api, lane)
+    decide = tickets.reserve(entry_id, player, ticket_hash, await api.new_money(player), api.receipt_key)
+    return await api.command(request, lane, "reserve", decide, player, first=keep)
 
 
-@post("/competitions/{competition:uuid}/entries/{entry:uuid}/renewal", status_code=201)
+@post(
+    f"{BASE}/renewal",
+    status_code=201,
+    opt=MONEY,
+    operation_class=described({201: Reservation}, who=Who.OWNER, command=True),
+)
 async def renew(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
 ) -> dict[str, Any]:
     """The next generation of an unpaid ticket."""
     player = await api.player(request)
     lane = lane_id(competition)
-    ticket_hash = await _fresh_hash(api, lane)
-    decide = tickets.renew(entry, player, ticket_hash, await api.market(), api.receipt_key)
-    return await api.command(request, lane, f"renew/{entry}", decide, player)
+    await api.engine.view(lane)
+    ticket_hash, keep = _fresh_hash(api, lane)
+    decide = tickets.renew(entry, player, ticket_hash, await api.new_money(player), api.receipt_key)
+    return await api.command(request, lane, f"renew/{entry}", decide, player, first=keep)
 
 
-@put("/competitions/{competition:uuid}/entries/{entry:uuid}")
+@put(
+    BASE,
+    opt=MONEY,
+    operation_class=described({200: Invoiced, 202: EntryTaken}, who=Who.OWNER, takes=HandIn, command=True),
+)
 async def hand_in(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
 ) -> Response[bytes]:
     """Hand the signed entry in; answers with the invoice, or 202 when it takes longer than two seconds."""
     player = await api.player(request)
     lane = lane_id(competition)
-    event = _event(await request.body())
+    event = (await read_body(request, HandIn)).event
     keys = api.engine.services.secrets
     own = (keys.market_maker_key(lane).public_key, api.receipt_key.public_key)
-    decide = tickets.hand_in(entry, player, event, api.receipt_key, own)
+    decide = tickets.hand_in(entry, player, event, api.engine.new_money(), api.receipt_key, own)
     answer = await api.command(request, lane, f"hand-in/{entry}", decide, player)
     _, view = await api.engine.until(
         lane, lambda _, now: tickets.invoice_answer(now, str(entry)) is not None, INVOICE_WAIT_SECONDS
@@ -86,20 +115,7 @@ async def hand_in(
     return Response(msgspec.json.encode({**answer, **invoice}), media_type="application/json")
 
 
-def _event(body: bytes) -> Event:
-    try:
-        return msgspec.json.decode(body, type=_HandIn).event
-    except msgspec.ValidationError as error:
-        raise InvalidInput("event", str(error), "a signed Nostr event", fault=Fault.PLAYER) from error
-    except msgspec.DecodeError as error:
-        raise InvalidInput("body", "is not JSON", '{"event": {...}}', fault=Fault.PLAYER) from error
-
-
-class _HandIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    event: Event
-
-
-@get("/competitions/{competition:uuid}/entries/{entry:uuid}")
+@get(BASE, operation_class=described({200: TicketView}, who=Who.OWNER))
 async def show_ticket(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
 ) -> dict[str, Any]:
@@ -118,6 +134,7 @@ async def show_ticket(
         "seat": ticket.entry_id in seated(lane),
         "in_roster": ticket.entry_id in getattr(state, "roster", ()),
         "price": _price(ticket),
+        "debts": debts_of(lane, ticket.entry_id),
     }
 
 
@@ -129,7 +146,7 @@ def _price(ticket: Ticket) -> dict[str, int]:
     }
 
 
-@get("/competitions/{competition:uuid}/entries/{entry:uuid}/ticket")
+@get(f"{BASE}/ticket", operation_class=described({200: TicketPreimage}, who=Who.OWNER, early=True))
 async def show_preimage(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
 ) -> dict[str, str]:
@@ -146,7 +163,7 @@ async def show_preimage(
     return {"payment_hash": ticket.ticket_hash, "preimage": preimage.reveal().hex()}
 
 
-@get("/competitions/{competition:uuid}/entries/{entry:uuid}/kit")
+@get(f"{BASE}/kit", operation_class=described({200: Kit}, who=Who.OWNER))
 async def show_kit(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID], entry: FromPath[UUID]
 ) -> Response[bytes]:

@@ -20,6 +20,7 @@ from coordinator.cli.demo.scenarios import play
 from coordinator.cli.demo.story import Story
 from coordinator.cli.demo.world import World
 from coordinator.cli.embedded import Stack
+from coordinator.cli.stack_settings import ChainSource
 from coordinator_core.errors import CoreError
 
 
@@ -33,17 +34,27 @@ from coordinator_core.errors import CoreError
     show_default=True,
 )
 @click.option(
+    "--chain",
+    "source",
+    type=click.Choice(["core", "esplora"]),
+    default="core",
+    show_default=True,
+    help="Where the coordinator learns of the chain: the node's RPC, or its Esplora server.",
+)
+@click.option(
     "--once", is_flag=True, help="Exit when the competition is over: 0 only if all are paid and the books balance."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one final JSON line and nothing else.")
 @click.option(
     "--data-dir", type=click.Path(path_type=Path), default=None, help="Keep everything here; default: temporary."
 )
-def demo(players: int, places: int, scenario: str, data_dir: Path | None, *, once: bool, as_json: bool) -> None:
+def demo(
+    players: int, places: int, scenario: str, source: str, data_dir: Path | None, *, once: bool, as_json: bool
+) -> None:
     """Watch one competition from its creation to the last payment."""
     if places >= players:
         raise click.BadParameter("fewer places than players are needed", param_hint="--places")
-    plan = DemoPlan(scenario=cast(Scenario, scenario), players=players, places=places)
+    plan = DemoPlan(scenario=cast(Scenario, scenario), players=players, places=places, source=cast(ChainSource, source))
     report = Report(Console(stderr=False), quiet=as_json)
     with tempfile.TemporaryDirectory(prefix="coordinator-demo-") as temporary:
         directory = data_dir or Path(temporary)
@@ -62,7 +73,7 @@ def demo(players: int, places: int, scenario: str, data_dir: Path | None, *, onc
 
 async def _run(plan: DemoPlan, report: Report, directory: Path, *, once: bool, as_json: bool) -> int:
     began = time.monotonic()
-    with Stack(directory) as stack:
+    with Stack(directory, source=plan.source) as stack:
         report.say("starting node, Lightning, keymeld, oracle and coordinator on loopback")
         await asyncio.to_thread(stack.start_services)
         await asyncio.to_thread(stack.start_coordinator)

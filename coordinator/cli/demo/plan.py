@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from coordinator.cli.stack_settings import ChainSource
 from coordinator_core.competition.picks import Choice, Pick
 from coordinator_core.competition.terms import Terms
 
@@ -30,6 +31,8 @@ class DemoPlan:
     places: int
     entry_fee: int = 50_000
     seed: int = 1
+    source: ChainSource = "core"
+    """Where the coordinator learns of the chain."""
 
     @property
     def joining(self) -> int:

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from coordinator.cli.dev.background import Background
 from coordinator.cli.dev.funding import Wallet, fund_when_new, make_wallets
 from coordinator.cli.dev.stack_file import DEFAULT_DIRECTORY, StackFile
 from coordinator.cli.embedded import NEEDED, SERVICES, Stack
@@ -36,23 +37,30 @@ def dev(data_dir: Path, services: str, wallets: int) -> None:
     """
     with errors_end_the_command():
         names = _names(services)
-        before = StackFile.known(data_dir)
         console = Console(highlight=False, soft_wrap=True)
-        with _stop_on_sigterm(), Stack(data_dir, ports=before.ports() if before is not None else {}) as stack:
-            console.print(f"starting {', '.join(names)} (logs are in {data_dir / 'logs'})")
-            stack.start_services(seed="dev", names=names)
-            whole = set(NEEDED) <= set(names)
-            if whole:
-                stack.start_coordinator()
-            file = StackFile.of(stack.children, data_dir / "coordinator" / "operator.token")
-            file.save(data_dir)
-            try:
-                _tell(console, file, data_dir, _prepare(console, file, data_dir, wallets) if whole else (), whole=whole)
-                signal.pause()
-            except KeyboardInterrupt:
-                console.print("stopping")
-            finally:
-                file.stopped().save(data_dir)
+        background = Background(data_dir)
+        with background.alone():
+            background.refuse_when_running()
+            _serve(console, data_dir, names, wallets)
+
+
+def _serve(console: Console, data_dir: Path, names: tuple[str, ...], wallets: int) -> None:
+    before = StackFile.known(data_dir)
+    with _stop_on_sigterm(), Stack(data_dir, ports=before.ports() if before is not None else {}) as stack:
+        console.print(f"starting {', '.join(names)} (logs are in {data_dir / 'logs'})")
+        stack.start_services(seed="dev", names=names)
+        whole = set(NEEDED) <= set(names)
+        if whole:
+            stack.start_coordinator()
+        file = StackFile.of(stack.children, data_dir / "coordinator" / "operator.token")
+        file.save(data_dir)
+        try:
+            _tell(console, file, data_dir, _prepare(console, file, data_dir, wallets) if whole else (), whole=whole)
+            signal.pause()
+        except KeyboardInterrupt:
+            console.print("stopping")
+        finally:
+            file.stopped().save(data_dir)
 
 
 def _names(text: str) -> tuple[str, ...]:

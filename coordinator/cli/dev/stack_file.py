@@ -57,6 +57,10 @@ class StackFile(Struct, frozen=True, kw_only=True):
         """Write it. Raises InvalidInput."""
         files.write(directory / FILE, msgspec.json.encode(self))
 
+    def with_service(self, name: str, service: Service) -> StackFile:
+        """The same and one more."""
+        return StackFile(services={**self.services, name: service}, operator_token_file=self.operator_token_file)
+
     def stopped(self) -> StackFile:
         """The same, after all have ended."""
         return StackFile(services=self.services, operator_token_file=self.operator_token_file, running=False)
@@ -64,7 +68,7 @@ class StackFile(Struct, frozen=True, kw_only=True):
     def service(self, name: str) -> Service:
         """A service that runs. Raises InvalidInput."""
         if not self.running or name not in self.services:
-            raise InvalidInput("--data-dir", f"no {name} runs there", "start it with `coordinator dev`")
+            raise InvalidInput("--data-dir", f"no {name} runs there", "start it with `coordinator dev` or `start`")
         return self.services[name]
 
     def ports(self) -> dict[str, int]:

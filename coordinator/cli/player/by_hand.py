@@ -40,6 +40,14 @@ class WalletByHand:
         """Its owner sees that in the wallet."""
         return None
 
+    async def pending(self, payment_hash: str) -> bool:
+        """Its owner sees that in the wallet, and is asked before another invoice is paid."""
+        return False
+
+    async def received(self, payment_request: str) -> bool:
+        """Only the wallet itself shows it."""
+        return False
+
     async def payment_preimage(self, payment_hash: str) -> Secret | None:
         """Only the wallet itself shows it."""
         return None

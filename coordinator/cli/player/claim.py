@@ -9,6 +9,7 @@ import click
 from coordinator.cli import files
 from coordinator.cli.claim import destination, find_attestation, progress, show
 from coordinator.cli.exits import errors_end_the_command
+from coordinator.cli.fee_options import FeeOptions, fee_options
 from coordinator.cli.player.home import Home
 from coordinator.cli.player.options import home_option
 from coordinator_core.claim_kit import ClaimKit, plan_claim
@@ -27,6 +28,7 @@ from coordinator_core.secret import Secret
 @click.option("--preimage-file", metavar="FILE", help="Ticket preimage in hex; - asks. Default: the one in --home.")
 @click.option("--fee-rate", metavar="SAT_PER_VB", help="Of the last transaction; default: the contract's.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@fee_options
 @home_option
 def claim_entry(
     competition: UUID,
@@ -40,6 +42,8 @@ def claim_entry(
     preimage_file: str | None,
     fee_rate: str | None,
     as_json: bool,
+    fee_utxo: str | None,
+    fee_key_file: str | None,
     home: Home,
 ) -> None:
     """Bring the prize of your entry in COMPETITION to ADDRESS on chain; the coordinator is not needed.
@@ -54,15 +58,18 @@ def claim_entry(
         path = home.kit(str(competition))
         if not path.exists():
             raise InvalidInput("competition", f"has no claim kit in {home.directory}", "watch its closing first")
-        kit = ClaimKit.from_json(files.read(path))
+        with files.about(path):
+            kit = ClaimKit.from_json(files.read(path))
+        target = destination(kit, address, fee_rate)
         plan = plan_claim(
             kit,
             None if expiry else find_attestation(kit, attestation, oracle),
             ticket_preimage=_preimage(home, str(competition), preimage_file),
             entry_key=kit.entry_key(home.keys().secret),
-            destination=destination(kit, address, fee_rate),
+            destination=target,
         )
-        show(plan, list(progress(plan, esplora, broadcast=broadcast)), as_json=as_json)
+        bump = FeeOptions(fee_utxo, fee_key_file, fee_rate, esplora).bump(kit, plan, target)
+        show(plan, list(progress(plan, esplora, broadcast=broadcast, bump=bump)), as_json=as_json)
 
 
 def _preimage(home: Home, competition: str, given: str | None) -> Secret | None:

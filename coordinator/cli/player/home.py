@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from coordinator.cli import files
 from coordinator.player.closing import Sealing
@@ -30,7 +30,8 @@ _SECRET_FREE: Final = (
     "invoice",
     "receipt",
     "sealing",
-    "outpoint",
+    "entries_seen",
+    "contract",
     "payout_request",
     "debt_receipt",
     "picks",
@@ -50,7 +51,8 @@ class EntryState(Struct, kw_only=True):
     invoice: str = ""
     receipt: Event | None = None
     sealing: Sealing | None = None
-    outpoint: str | None = None
+    entries_seen: dict[str, str] = field(default_factory=dict[str, str])
+    contract: str | None = None
     payout_request: str = ""
     debt_receipt: Event | None = None
 

@@ -52,7 +52,8 @@ def join(
     Run it again after an interruption: it goes on with the same entry.
     """
     with errors_end_the_command():
-        picks = sorted_picks(decode_strict(files.read(picks_file), tuple[Pick, ...], "picks"))
+        with files.about(picks_file):
+            picks = sorted_picks(decode_strict(files.read(picks_file), tuple[Pick, ...], "picks"))
         state = home.find(str(competition)) or EntryState(url=url, competition=str(competition))
         if state.entry_id and state.picks != picks:
             raise InvalidInput("--picks", "are others than those of your entry", "the same file again")

@@ -25,11 +25,12 @@ def verify(file: str, home: Home) -> None:
     the seed in --home opens it. Exits 1 naming the first thing that does not verify.
     """
     with errors_end_the_command():
-        raw = files.read(file)
-        if "dlc" in _members(raw):
-            click.echo(check_signed(raw))
-            return
-        kit = ClaimKit.from_json(raw)
+        with files.about(file):
+            raw = files.read(file)
+            if "dlc" in _members(raw):
+                click.echo(check_signed(raw))
+                return
+            kit = ClaimKit.from_json(raw)
         slots = list(kit.signed.contract.claimable_slots(kit.player))
         click.echo(f"{one_line(kit.terms.title)}: terms {kit.terms.hash.hex()}")
         click.echo(f"entry {kit.entry_id} is player {kit.player} of {len(kit.signed.contract.parameters.players)}")
@@ -40,7 +41,7 @@ def verify(file: str, home: Home) -> None:
 def _members(raw: bytes) -> frozenset[str]:
     try:
         value = msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidInput("file", f"is not JSON: {error}", "a claim kit or a SignedContract") from None
     return frozenset(value) if isinstance(value, dict) else frozenset()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import click
@@ -15,6 +15,7 @@ from coordinator.cli.player.home import Home
 from coordinator.cli.player.options import WalletOptions, home_option, player_of, wallet_options
 from coordinator.cli.text import one_line
 from coordinator.player.play import FINAL, Player
+from coordinator.player.wire.payouts import PayoutStatus
 from coordinator_core.claim_kit.kit import ClaimKit
 from coordinator_core.errors import InvalidInput
 
@@ -76,15 +77,15 @@ async def _watch(player: Player, home: Home, *, payable: bool, plain: bool, keep
             return _tell("none")
         await _keep_preimage(player, home)
         status = await player.result()
-        if status["state"] in FINAL | {"none"}:
-            return _tell(status["state"])
+        if status.state in FINAL | {"none"}:
+            return _tell(status.state)
         _tell_prize(status)
         if not payable:
             click.echo(
-                f"to be paid over Lightning make an invoice over {status['net']} sat, then watch again with "
+                f"to be paid over Lightning make an invoice over {status.net} sat, then watch again with "
                 f"--invoice BOLT11 --i-give-the-preimage-first ({CONSENT})"
             )
-            return str(status["state"])
+            return status.state
         return _tell(await player.take_prize(plain=plain, keep_key=keep_key, until=FINAL | {"ONCHAIN"}))
     finally:
         await player.close()
@@ -95,7 +96,8 @@ async def _hold_kit(player: Player, home: Home) -> bool:
     path = home.kit(player.competition)
     await player.read_terms()
     if path.exists():
-        player.kit = ClaimKit.from_json(files.read(path))
+        with files.about(path):
+            player.kit = ClaimKit.from_json(files.read(path))
         return True
     click.echo("keeping the appointment: this has to run until the closing is done")
     kit = await player.keep_appointment()
@@ -121,6 +123,7 @@ def _tell(state: str) -> str:
     return state
 
 
-def _tell_prize(status: dict[str, Any]) -> None:
-    place, net = status.get("place"), int(status["net"])
-    click.echo(f"you are number {int(place)}: {net:,} sat" if place is not None else f"your stake: {net:,} sat")
+def _tell_prize(status: PayoutStatus) -> None:
+    net = status.net or 0
+    place = f"you are number {status.place}" if status.place is not None else "your stake"
+    click.echo(f"{place}: {net:,} sat")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from coordinator.domain.competitions import closing, settling
+from coordinator.domain.competitions import closing, debts, settling
 from coordinator.domain.competitions.states import (
     AwaitingAttestation,
     AwaitingEscrow,
@@ -306,6 +306,6 @@ def _returning(state: Returning, lane: Lane) -> Step[Competition] | None:
     open_states = (HoldState.OPEN, HoldState.ACCEPTED)
     if any(invoice.state in open_states for invoice in lane.facts.all(Invoice)):
         return None
-    if closing.coins_to_release(lane):
+    if debts.unrecorded(lane) or closing.coins_to_release(lane):
         return None
     return state.everything_returned()

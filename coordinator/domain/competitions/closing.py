@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coordinator.domain.facts import (
     Approval,
+    ApprovalSpent,
     AttemptFault,
     Batch,
     BatchesOpen,
@@ -104,6 +105,13 @@ def approved(lane: Lane, attempt: int, entry_id: str) -> bool:
     given = {f.session_id for f in lane.facts.of_attempt(Approval, attempt) if f.entry_id == entry_id}
     passed_on = {f.session_id for f in lane.facts.of_attempt(Forwarded, attempt) if f.entry_id == entry_id}
     return all(batch.session_id in given | passed_on for batch in open_batches(lane, attempt))
+
+
+def unspent_approvals(lane: Lane, attempt: int) -> tuple[Approval, ...]:
+    """Approvals that can still be handed to the gateway: one that left in vain needs a fresh header."""
+    spent = {(f.session_id, f.entry_id, f.timestamp) for f in lane.facts.of_attempt(ApprovalSpent, attempt)}
+    given = lane.facts.of_attempt(Approval, attempt)
+    return tuple(f for f in given if (f.session_id, f.entry_id, f.timestamp) not in spent)
 
 
 def absent_at_approval(lane: Lane, attempt: int, roster: tuple[str, ...]) -> frozenset[str]:

@@ -16,6 +16,8 @@ from coordinator.domain.competitions.states import (
 from coordinator.domain.facts import (
     Attested,
     Built,
+    Bumped,
+    BumpKind,
     ContractSigned,
     EntryKeyHeld,
     NeedsOperator,
@@ -32,6 +34,8 @@ from coordinator_core.units import Blocks, Height, Sats
 
 FINAL = frozenset({PrizeState.PAID, PrizeState.CLAIMED, PrizeState.OWED, PrizeState.LAPSED, PrizeState.VOID})
 BLOCKS_BEFORE_CLAIM = 13
+SWEEPS = ("close", "sellback", "reclaim")
+"""How we take a winner's output of the split."""
 
 Settled = OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted
 
@@ -116,7 +120,7 @@ def _spent_share(lane: Lane, state: Settled, share: Share) -> PrizeState | None:
     if lane.world.spend_depth(outpoint) < lane.terms.contract.required_confirmations:
         return None
     spender = lane.world.spent[outpoint].txid
-    ours = {fact.txid for fact in lane.facts.all(Built) if fact.role.startswith("sweep:")}
+    ours = _ours(lane, state, *(f"sweep:{how}:{share.entry_id}" for how in SWEEPS))
     return PrizeState.OWED if spender in ours else PrizeState.CLAIMED
 
 
@@ -203,8 +207,12 @@ def paying_out(state: OutcomeBroadcasted | ExpiryBroadcasted, lane: Lane) -> Ste
 
 
 def _ours(lane: Lane, state: Settled, *roles: str) -> frozenset[str]:
-    built = (lane.facts.get(Built, f"{role}/{state.attempt}") for role in roles)
-    return frozenset(fact.txid for fact in built if fact is not None)
+    """Every txid under which we signed a transaction of these roles: a fee bump may have signed it again."""
+    keys = {f"{role}/{state.attempt}" for role in roles}
+    built = (lane.facts.get(Built, key) for key in keys)
+    again = (fact for fact in lane.facts.all(Bumped) if fact.bump is BumpKind.REPLACEMENT)
+    replaced = {fact.txid for fact in again if f"{fact.role}/{fact.attempt}" in keys}
+    return frozenset(fact.txid for fact in built if fact is not None) | replaced
 
 
 def _follow_confirmed(state: OutcomeBroadcasted | ExpiryBroadcasted, lane: Lane) -> Step[Competition] | None:
@@ -243,7 +251,7 @@ def decided(lane: Lane, state: Settled) -> bool:
 
 def uneconomic(lane: Lane, entry_id: str) -> bool:
     """True when taking a share back would cost more than it holds: recorded once, never tried again."""
-    roles = (f"sweep:{how}:{entry_id}" for how in ("close", "sellback", "reclaim"))
+    roles = (f"sweep:{how}:{entry_id}" for how in SWEEPS)
     return any(lane.facts.get(NeedsOperator, f"dust/{role}") is not None for role in roles)
 
 

@@ -1,8 +1,8 @@
 """Funding broadcast but not yet confirmed enough while holds run short (money section 3).
 
-At left 12 or F + 12 the funding wants a bump; its change output is kept for it. At left 6 or F + 18, for all tickets at
-once: settle if our node holds the funding in mempool or chain (the one exception to "settle after confirmation");
-otherwise cancel all, stop announcing it, and spend one of its inputs back to ourselves.
+At left 6 or F + 18, for all tickets at once: settle if our node holds the funding in mempool or chain (the one
+exception to "settle after confirmation"); otherwise cancel all, stop announcing it, and spend one of its inputs back to
+ourselves. Six blocks earlier, at left 12 or F + 12, the funding is bumped to the rate of the next block (see bumping).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from coordinator.domain.competitions.states import FundingBroadcasted
 from coordinator.domain.facts import HoldsDecided, HoldState, Invoice, Ticket
 from coordinator.domain.lane import Lane
 from coordinator.domain.seats import blocks_left
-from coordinator_core.competition.holds import HoldStep, step_after_broadcast
+from coordinator_core.competition.holds import HoldStep, blocks_before_decision, step_after_broadcast
 from coordinator_core.units import Blocks
 
 NO_HOLD_OPEN = Blocks(1_000_000)
@@ -29,6 +29,13 @@ def least_left(lane: Lane, roster: tuple[str, ...]) -> Blocks:
 def hold_step(state: FundingBroadcasted, lane: Lane) -> HoldStep:
     """What the holds ask for now."""
     return step_after_broadcast(lane.terms, lane.world.tip, least_left(lane, state.roster))
+
+
+def blocks_to_decision(state: FundingBroadcasted, lane: Lane) -> Blocks:
+    """Blocks until the holds are decided; 0 or less once they are, whatever the holds left look like then."""
+    if lane.facts.get(HoldsDecided, state.attempt) is not None:
+        return Blocks(0)
+    return blocks_before_decision(lane.terms, lane.world.tip, least_left(lane, state.roster))
 
 
 def duties(state: FundingBroadcasted, lane: Lane) -> Iterator[d.Duty]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from coordinator.domain import duties as d
-from coordinator.domain.competitions import closing, settling, unconfirmed
+from coordinator.domain.competitions import attendance, bumping, closing, debts, settling, unconfirmed
 from coordinator.domain.competitions.notices import notices
 from coordinator.domain.competitions.states import (
     AwaitingAttestation,
@@ -37,7 +37,6 @@ from coordinator.domain.competitions.states import (
     Settling,
 )
 from coordinator.domain.facts import (
-    Approval,
     BatchesOpen,
     BatchSigned,
     ContractSigned,
@@ -67,7 +66,9 @@ from coordinator_core.competition.observation import ATTEMPTS
 
 def wanted(state: Competition, lane: Lane) -> tuple[d.Duty, ...]:
     """All duties of a competition as it stands."""
-    return (*_of_state(state, lane), *_of_invoices(state, lane), *_of_payouts(lane), *_of_notices(state, lane))
+    of_state = tuple(_of_state(state, lane))
+    bumps = bumping.duties(state, lane, of_state)
+    return (*of_state, *bumps, *_of_invoices(state, lane), *_of_payouts(lane), *_of_people(state, lane))
 
 
 def _of_state(state: Competition, lane: Lane) -> Iterable[d.Duty]:
@@ -81,7 +82,7 @@ def _of_state(state: Competition, lane: Lane) -> Iterable[d.Duty]:
         case OutcomeBroadcasted() | ExpiryBroadcasted() | DeltaBroadcasted():
             return _settling(state, lane)
         case Returning():
-            return _release(lane)
+            return (*_debts(lane), *_release(lane))
         case Completed() | Cancelled() | Failed():
             return ()
         case _:
@@ -108,6 +109,11 @@ def _opening(state: Opening, lane: Lane) -> Iterator[d.Duty]:
 def _release(lane: Lane, before: int = ATTEMPTS + 1) -> Iterator[d.Duty]:
     for attempt in closing.coins_to_release(lane, before):
         yield d.ReleaseCoins(attempt=attempt)
+
+
+def _debts(lane: Lane) -> Iterator[d.Duty]:
+    for invoice in debts.unrecorded(lane):
+        yield d.RecordDebt(entry_id=invoice.entry_id, payment_hash=invoice.payment_hash)
 
 
 def _closing(state: Closing, lane: Lane) -> Iterator[d.Duty]:
@@ -172,7 +178,7 @@ def _signing(state: AwaitingSigning, lane: Lane) -> Iterator[d.Duty]:
 def _approvals(state: AwaitingSigning, lane: Lane) -> Iterator[d.Duty]:
     passed_on = {(f.session_id, f.entry_id) for f in lane.facts.of_attempt(Forwarded, state.attempt)}
     current = {batch.session_id for batch in closing.open_batches(lane, state.attempt)}
-    for given in lane.facts.of_attempt(Approval, state.attempt):
+    for given in closing.unspent_approvals(lane, state.attempt):
         if given.session_id in current and (given.session_id, given.entry_id) not in passed_on:
             yield d.ForwardApproval(
                 attempt=state.attempt,
@@ -306,7 +312,9 @@ def _to_cancel(state: Competition, lane: Lane) -> Iterator[Invoice]:
             yield invoice
 
 
-def _of_notices(state: Competition, lane: Lane) -> Iterator[d.Duty]:
+def _of_people(state: Competition, lane: Lane) -> Iterator[d.Duty]:
+    for missed in attendance.unrecorded(lane):
+        yield d.RecordAbsence(attempt=missed.attempt, player=missed.player, at=missed.at)
     for notice in notices(state, lane):
         if lane.facts.get(Notified, notice.key) is None:
             yield notice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coordinator.domain.competitions import closing, settling
+from coordinator.domain.competitions import bumping, closing, settling
 from coordinator.domain.competitions.states import (
     AwaitingAttestation,
     AwaitingKeygen,
@@ -22,7 +22,7 @@ from coordinator.domain.competitions.states import (
     OutcomeBroadcasted,
     Returning,
 )
-from coordinator.domain.facts import Drafted, Payout, Pinned, PrizeState
+from coordinator.domain.facts import Bumped, Drafted, Payout, Pinned, PrizeState
 from coordinator.domain.lane import Lane
 from coordinator_core.competition.schedule import end_of_closing
 from coordinator_core.units import Height, UnixTime
@@ -53,6 +53,7 @@ def watched(state: Competition, lane: Lane) -> Watched:
         transactions.add(pin.funding_txid)
         outpoints.add(f"{pin.funding_txid}:{pin.funding_vout}")
         outpoints.update(pin.inputs)
+    transactions.update(fact.txid for fact in lane.facts.all(Bumped))
     if isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted):
         txid = settling.outcome_txid(lane, state)
         if txid is not None:
@@ -76,9 +77,9 @@ def deadline(state: Competition, lane: Lane) -> Deadline:
     if isinstance(state, Returning):
         return Deadline()
     if isinstance(state, FundingBroadcasted | FundingConfirmed | AwaitingAttestation):
-        return Deadline(height=_next_block(lane))
+        return Deadline(height=_next_block(lane), domain=bumping.look_again(lane))
     if isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted):
-        return Deadline(height=_next_block(lane), wall=_next_try(lane))
+        return Deadline(height=_next_block(lane), wall=_next_try(lane), domain=bumping.look_again(lane))
     return _in_closing(state, lane)
 
 

@@ -7,8 +7,10 @@ Heights of transactions are not facts: they are read from the chain index at eac
 
 from __future__ import annotations
 
+from coordinator.domain.facts.attendance import Attended, Missed
 from coordinator.domain.facts.base import AttemptFact, Fact
 from coordinator.domain.facts.book import AnyFact, FactBook
+from coordinator.domain.facts.debts import Owed
 from coordinator.domain.facts.keygen import (
     AttemptFault,
     EntriesPosted,
@@ -20,12 +22,23 @@ from coordinator.domain.facts.keygen import (
     Seal,
     SessionOpen,
 )
-from coordinator.domain.facts.onchain import Attested, Built, CoinsReleased, HoldsDecided, Sent
+from coordinator.domain.facts.onchain import (
+    Attested,
+    BelowFloor,
+    Built,
+    Bumped,
+    BumpKind,
+    CoinsReleased,
+    FeeCoinsReleased,
+    HoldsDecided,
+    Sent,
+)
 from coordinator.domain.facts.outages import Outage
 from coordinator.domain.facts.payouts import EntryKeyHeld, Payout, PreimageHeld, PrizeState
 from coordinator.domain.facts.people import CancelAsked, NeedsOperator, Notified
 from coordinator.domain.facts.signing import (
     Approval,
+    ApprovalSpent,
     Batch,
     BatchesOpen,
     BatchHung,
@@ -42,14 +55,19 @@ from coordinator.domain.facts.tickets import Drafted, Entry, HoldState, Invoice,
 __all__ = [
     "AnyFact",
     "Approval",
+    "ApprovalSpent",
     "AttemptFact",
     "AttemptFault",
+    "Attended",
     "Attested",
     "Batch",
     "BatchHung",
     "BatchSigned",
     "BatchesOpen",
+    "BelowFloor",
     "Built",
+    "BumpKind",
+    "Bumped",
     "CancelAsked",
     "CoinsReleased",
     "ContractSigned",
@@ -59,6 +77,7 @@ __all__ = [
     "EntryKeyHeld",
     "Fact",
     "FactBook",
+    "FeeCoinsReleased",
     "Forwarded",
     "HoldState",
     "HoldsDecided",
@@ -66,10 +85,12 @@ __all__ = [
     "Invoice",
     "Keygen",
     "KickOffHeld",
+    "Missed",
     "NeedsOperator",
     "Notified",
     "OracleEvent",
     "Outage",
+    "Owed",
     "Payout",
     "Pinned",
     "PlanningChecked",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar, cast
 
+from coordinator.domain.facts.attendance import Attended, Missed
 from coordinator.domain.facts.base import Fact
+from coordinator.domain.facts.debts import Owed
 from coordinator.domain.facts.keygen import (
     AttemptFault,
     EntriesPosted,
@@ -17,12 +19,22 @@ from coordinator.domain.facts.keygen import (
     Seal,
     SessionOpen,
 )
-from coordinator.domain.facts.onchain import Attested, Built, CoinsReleased, HoldsDecided, Sent
+from coordinator.domain.facts.onchain import (
+    Attested,
+    BelowFloor,
+    Built,
+    Bumped,
+    CoinsReleased,
+    FeeCoinsReleased,
+    HoldsDecided,
+    Sent,
+)
 from coordinator.domain.facts.outages import Outage
 from coordinator.domain.facts.payouts import EntryKeyHeld, Payout, PreimageHeld
 from coordinator.domain.facts.people import CancelAsked, NeedsOperator, Notified
 from coordinator.domain.facts.signing import (
     Approval,
+    ApprovalSpent,
     BatchesOpen,
     BatchHung,
     BatchSigned,
@@ -56,12 +68,16 @@ AnyFact = (
     | Ready
     | Approval
     | Forwarded
+    | ApprovalSpent
     | BatchSigned
     | ContractSigned
     | AttemptFault
     | KickOffHeld
     | CoinsReleased
     | Built
+    | BelowFloor
+    | Bumped
+    | FeeCoinsReleased
     | HoldsDecided
     | Sent
     | Attested
@@ -69,6 +85,9 @@ AnyFact = (
     | Payout
     | PreimageHeld
     | EntryKeyHeld
+    | Owed
+    | Attended
+    | Missed
     | Notified
     | CancelAsked
     | NeedsOperator

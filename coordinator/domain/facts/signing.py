@@ -112,6 +112,18 @@ class Forwarded(AttemptFact, frozen=True, kw_only=True, tag="forwarded"):
         return f"{self.attempt}/{self.session_id}/{self.entry_id}"
 
 
+class ApprovalSpent(AttemptFact, frozen=True, kw_only=True, tag="approval_spent"):
+    """An approval left with its header and the gateway does not hold it: the player is asked for a fresh one."""
+
+    entry_id: str
+    session_id: str
+    timestamp: UnixTime
+
+    @property
+    def key(self) -> str:
+        return f"{self.attempt}/{self.session_id}/{self.entry_id}/{self.timestamp}"
+
+
 class BatchSigned(AttemptFact, frozen=True, kw_only=True, tag="batch_signed"):
     """Every signature of one session was received and verified; the blob holds them."""
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from coordinator.domain.competitions.closing import open_batches, sealing_deadline
 from coordinator.domain.competitions.states import AwaitingKeygen, AwaitingSigning, Competition
-from coordinator.domain.facts import Approval, Entry, Fact, Ready, Seal
+from coordinator.domain.facts import Approval, ApprovalSpent, Entry, Fact, Ready, Seal
 from coordinator.domain.lane import Lane
 from coordinator.engine.commands.tickets import ticket_of
 from coordinator.engine.executors.keymeld_session import sealed_registration, session_open
@@ -124,6 +124,9 @@ def _approval(lane: Lane, entry_id: str, attempt: int, one: GivenApproval) -> Ap
     approval = ParticipantApproval.from_json(text)
     if approval.user_id != entry_id:
         raise InvalidInput("approval.user_id", "is another entry", "approve with your own", fault=Fault.PLAYER)
+    spent = f"{attempt}/{one.signing_session_id}/{entry_id}/{approval.timestamp}"
+    if lane.facts.get(ApprovalSpent, spent) is not None:
+        raise Conflict("approval.timestamp", "left in vain already", "sign a fresh approval", fault=Fault.PLAYER)
     approval.check_age(lane.world.wall, max_age=FORWARDING_AGE)
     return Approval(
         attempt=attempt,

@@ -36,7 +36,7 @@ async def preview(services: Services, draft: Draft) -> Preview:
     draft is judged as if it were scored without.
     """
     clock = services.clock
-    tip, now = (await clock.tip()).height, await clock.domain()
+    tip, now = await services.present()
     metrics = await source_metrics(services.oracle, draft)
     setting = Setting(
         competition_id=uuid7(clock.wall()),

@@ -11,9 +11,9 @@ from coordinator.domain.competitions.states import CollectingEntries, Competitio
 from coordinator.domain.facts import Entry, HoldState, Invoice, Ticket
 from coordinator.domain.lane import Lane
 from coordinator.domain.seats import seated
+from coordinator.engine.new_money import NewMoney
 from coordinator.engine.submit import Conflict, Decide, Decision
 from coordinator_core.competition.entries import verify_entry
-from coordinator_core.competition.fees import FeeMarket, offer
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.nostr.event import Event
 from coordinator_core.receipts.entry import sign_entry_receipt
@@ -39,26 +39,34 @@ def _require_open(state: Competition, lane: Lane) -> None:
         raise Conflict("competition", "entries have closed", "choose one that is open", fault=Fault.PLAYER)
 
 
-def reserve(entry_id: UUID, player: bytes, ticket_hash: bytes, market: FeeMarket, signer: SecretKey) -> Decide:
+def _require_seat(lane: Lane) -> None:
+    if len(seated(lane)) >= lane.terms.entries.maximum:
+        raise Conflict("competition", "all seats are taken", "choose another one", fault=Fault.PLAYER)
+
+
+def reserve(entry_id: UUID, player: bytes, ticket_hash: bytes, money: NewMoney, signer: SecretKey) -> Decide:
     """A reservation: price fixed, receipt signed. The invoice exists only after the signed entry came."""
 
     def decide(state: Competition, lane: Lane) -> Decision:
         _require_open(state, lane)
-        if len(seated(lane)) >= lane.terms.entries.maximum:
-            raise Conflict("competition", "all seats are taken", "choose another one", fault=Fault.PLAYER)
+        money.require_unbarred()
+        _require_seat(lane)
         open_ones = sum(1 for t in lane.facts.all(Ticket) if lane.invoice_of(t) is None)
         if open_ones >= MAX_OPEN_RESERVATIONS * lane.terms.entries.maximum:
             raise Conflict(
                 "competition", "too many reservations are open", "try again in ten minutes", fault=Fault.PLAYER
             )
-        ticket = _ticket(lane, entry_id, player, ticket_hash, market, signer, generation=1)
+        ticket = _ticket(lane, entry_id, player, ticket_hash, money, signer, generation=1)
         return Decision([ticket], _answer(ticket), [(f"hash:{ticket_hash.hex()}", f"ticket/{entry_id}", "ticket_hash")])
 
     return decide
 
 
-def renew(entry_id: UUID, player: bytes, ticket_hash: bytes, market: FeeMarket, signer: SecretKey) -> Decide:
-    """The next generation of a ticket whose invoice was not paid: new hash, new price, same entry id and picks."""
+def renew(entry_id: UUID, player: bytes, ticket_hash: bytes, money: NewMoney, signer: SecretKey) -> Decide:
+    """The next generation of a ticket whose invoice was not paid: new hash, new price, same entry id and picks.
+
+    It takes a seat that is free like a reservation; who has one keeps it and its ticket.
+    """
 
     def decide(state: Competition, lane: Lane) -> Decision:
         _require_open(state, lane)
@@ -68,7 +76,8 @@ def renew(entry_id: UUID, player: bytes, ticket_hash: bytes, market: FeeMarket, 
             raise Conflict("entry", "is paid already", "nothing to do", fault=Fault.PLAYER)
         if invoice is not None and invoice.state is HoldState.OPEN and lane.world.wall < invoice.expires_at:
             raise Conflict("entry", "has an invoice that can still be paid", "pay it", fault=Fault.PLAYER)
-        ticket = _ticket(lane, entry_id, player, ticket_hash, market, signer, generation=old.generation + 1)
+        _require_seat(lane)
+        ticket = _ticket(lane, entry_id, player, ticket_hash, money, signer, generation=old.generation + 1)
         return Decision([ticket], _answer(ticket), [(f"hash:{ticket_hash.hex()}", f"ticket/{entry_id}", "ticket_hash")])
 
     return decide
@@ -79,12 +88,12 @@ def _ticket(
     entry_id: UUID,
     player: bytes,
     ticket_hash: bytes,
-    market: FeeMarket,
+    money: NewMoney,
     signer: SecretKey,
     *,
     generation: int,
 ) -> Ticket:
-    price = offer(lane.terms, market)
+    price = money.price(lane.terms)
     receipt = sign_reservation(
         signer,
         lane.terms,
@@ -115,8 +124,13 @@ def _answer(ticket: Ticket) -> dict[str, object]:
     }
 
 
-def hand_in(entry_id: UUID, player: bytes, event: Event, signer: SecretKey, own_keys: tuple[bytes, ...]) -> Decide:
-    """The signed entry of the present generation. Keys and hashes are unique over all competitions for ever."""
+def hand_in(
+    entry_id: UUID, player: bytes, event: Event, money: NewMoney, signer: SecretKey, own_keys: tuple[bytes, ...]
+) -> Decide:
+    """The signed entry of the present generation. Keys and hashes are unique over all competitions for ever.
+
+    While new money pauses none is taken: the invoice would be next. The same entry again only gets its answer.
+    """
 
     def decide(state: Competition, lane: Lane) -> Decision:
         ticket = ticket_of(lane, str(entry_id), player.hex())
@@ -133,6 +147,7 @@ def hand_in(entry_id: UUID, player: bytes, event: Event, signer: SecretKey, own_
         if known is not None and known.signed_event == event.to_json().decode():
             return Decision([], answer)
         _require_open(state, lane)
+        money.price(lane.terms)
         _require_same_player_values(known, entry.keys, entry.payout_hash, entry.slot_key, entry.commitment)
         if any(key[-32:] in {own[-32:] for own in own_keys} for key in (*entry.keys, entry.slot_key)):
             raise InvalidInput("entry", "uses a key of the coordinator", "make fresh keys", fault=Fault.PLAYER)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from coordinator.domain.duties import AwaitRoster, OpenSession, RegisterPlayer
-from coordinator.domain.facts import AttemptFault, Entry, Keygen, Registered, Seal, SessionOpen, Ticket
+from coordinator.domain.facts import AttemptFault, Attended, Entry, Fact, Keygen, Registered, Seal, SessionOpen, Ticket
 from coordinator.domain.lane import Lane
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.executors.services import Services
@@ -207,14 +207,16 @@ class RegisterPlayerExecutor:
             raise Misuse(f"entry {duty.entry_id} has not sealed in attempt {duty.attempt}")
         opened = session_open(task.lane, duty.attempt)
         held = await credentials(self._s, task.lane.id, duty.attempt)
-        answer = Registered(attempt=duty.attempt, entry_id=duty.entry_id)
+        facts: list[Fact] = [Registered(attempt=duty.attempt, entry_id=duty.entry_id)]
+        if (ticket := task.lane.facts.get(Ticket, duty.entry_id)) is not None:
+            facts.append(Attended(player=ticket.player, at=self._s.clock.wall()))
         try:
             await self._s.keymeld.register(held.access(opened.session_id), sealed_registration(task.lane, seal))
         except RegistrationRefused as error:
-            answer = Registered(attempt=duty.attempt, entry_id=duty.entry_id, refusal=error.reason)
+            facts = [Registered(attempt=duty.attempt, entry_id=duty.entry_id, refusal=error.reason)]
         except (EnclaveChanged, SessionGone, SessionFailed, SlotTaken) as error:
             return Done([AttemptFault(attempt=duty.attempt, reason=error.reason)])
-        return Done([answer])
+        return Done(facts)
 
 
 def expectation(services: Services, lane: Lane, attempt: int) -> RosterExpectation:

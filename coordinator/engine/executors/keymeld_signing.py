@@ -10,6 +10,7 @@ from coordinator.domain.competitions.closing import spares_allowed
 from coordinator.domain.duties import CollectSignatures, ForwardApproval, OpenBatches, OpenSpare
 from coordinator.domain.facts import (
     Approval,
+    ApprovalSpent,
     AttemptFault,
     Batch,
     BatchesOpen,
@@ -34,6 +35,7 @@ from coordinator.ports.keymeld import (
     SessionFailed,
     SessionGone,
     SessionTaken,
+    SigningState,
 )
 from coordinator_core.errors import Misuse, VerificationFailed
 from coordinator_core.keymeld.access import UserAccess
@@ -44,8 +46,10 @@ from coordinator_core.keymeld.plan import SIGNING_TIMEOUT, plan_batches
 from coordinator_core.keymeld.roster import SignedRoster, VerifiedRoster, verify_roster
 from coordinator_core.musig2 import SigningItem
 from coordinator_core.secret import Secret
+from coordinator_core.units import UnixTime
 
 POLL_SECONDS = 0.3
+SIGNING = frozenset(SigningState) - {SigningState.COLLECTING, SigningState.FAILED}
 GONE = (SessionGone, SessionFailed, QuotaExceeded, SessionTaken)
 
 
@@ -161,7 +165,10 @@ class OpenSpareExecutor:
 
 
 class ForwardApprovalExecutor:
-    """Hand one approval over. A used header is never sent again: after a lost answer the status says who approved."""
+    """Hand one approval over. A used header is never sent again: after a lost answer, or one that says "not ready",
+    the status says who approved, and a player whose approval is not there is asked for a fresh one. No spare session
+    is spent on that.
+    """
 
     def __init__(self, services: Services) -> None:
         self._s = services
@@ -179,8 +186,7 @@ class ForwardApprovalExecutor:
             if await self._has_approved(task.lane, duty):
                 return Done(done)
             if await s.store.pinned(task.id, "sent") is not None:
-                reason = "an approval was lost on its way"
-                return Done([BatchHung(attempt=duty.attempt, session_id=duty.session_id, reason=reason)])
+                return Done([self._spent(duty)])
             await s.pinned(task.id, "sent", lambda: b"1")
             await s.keymeld.approve(
                 ForwardedApproval(duty.session_id, ParticipantApproval.from_json(given.approval), given.header)
@@ -193,10 +199,20 @@ class ForwardApprovalExecutor:
             return Done([BatchHung(attempt=duty.attempt, session_id=duty.session_id, reason=error.reason)])
         return Done(done)
 
+    @staticmethod
+    def _spent(duty: ForwardApproval) -> ApprovalSpent:
+        return ApprovalSpent(
+            attempt=duty.attempt,
+            entry_id=duty.entry_id,
+            session_id=duty.session_id,
+            timestamp=UnixTime(duty.timestamp),
+        )
+
     async def _has_approved(self, lane: Lane, duty: ForwardApproval) -> bool:
+        """By the session's status: it lists approvals while it collects them, and goes on only with all of them."""
         access = await own_access(self._s, lane, duty.attempt)
         status = await self._s.keymeld.signing_status(access, duty.session_id)
-        return duty.entry_id in status.approved
+        return duty.entry_id in status.approved or status.state in SIGNING
 
 
 class CollectSignaturesExecutor:

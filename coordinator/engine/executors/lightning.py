@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TypeGuard
 
 from coordinator.domain.competitions import settling
@@ -36,6 +37,7 @@ from coordinator.domain.lane import Lane
 from coordinator.domain.seats import blocks_left, blocks_needed
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.executors.services import Services
+from coordinator.engine.new_money import NewMoney
 from coordinator.ports.bitcoin import Place
 from coordinator.ports.faults import Rejected, Unreachable
 from coordinator.ports.lightning import FailureKind, HoldInvoice, Payment, PaymentState
@@ -47,6 +49,7 @@ from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
 WATCH_SECONDS = 0.5
 STREAM_SECONDS = 20.0
 SLOW_POLL_SECONDS = 5.0
+PAUSED_SECONDS = 2.0
 PAYMENT_SECONDS = Seconds(60)
 FIRST_RETRY, LAST_RETRY = 30, 600
 NOT_SENT = "not sent"
@@ -84,10 +87,11 @@ def _fact(found: HoldInvoice, entry_id: str, generation: int, before: Invoice | 
 
 
 class CreateInvoiceExecutor:
-    """Make the hold invoice of one generation; the hash is never used for another."""
+    """Make the hold invoice of one generation; the hash is never used for another. It waits while new money pauses."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, new_money: Callable[[], NewMoney]) -> None:
         self._s = services
+        self._new_money = new_money
 
     async def __call__(self, task: Task[CreateInvoice]) -> Outcome:
         """See duty.Executor."""
@@ -98,6 +102,8 @@ class CreateInvoiceExecutor:
             return Done()
         made = await self._s.lightning.invoice(duty.payment_hash)
         if made is None:
+            if pauses := self._new_money().pauses(lane.terms):
+                return Again(PAUSED_SECONDS, reason=f"new money pauses: {pauses[0].dependency} {pauses[0].reason}")
             made = await self._s.lightning.add_hold_invoice(
                 duty.payment_hash,
                 ticket.price,
@@ -257,21 +263,23 @@ class PayPrizeExecutor:
             return Done()
         if (pause := payout.next_try - self._s.clock.wall()) > 0:
             return Again(float(pause))
-        known = await self._known(task.lane, payout)
+        known = await self._known(payout)
         if known.state in (PaymentState.NEVER_SENT, PaymentState.FAILED) and not _is_final(known):
             if _settled(task.state) and not settling.decided(task.lane, task.state):
                 return Again(WATCH_SECONDS)
             known = await self._send(task, payout) or known
         return await self._judge(task, payout, known)
 
-    async def _known(self, lane: Lane, payout: Payout) -> Payment:
-        """What the node knows. "Never sent" counts only while its list still holds a payment that we know it made."""
+    async def _known(self, payout: Payout) -> Payment:
+        """What the node knows. "Never sent" counts only while its list still holds the last payment that we know it
+        made, for whatever competition: a node that lost its history must not pay twice.
+        """
         known = await self._s.lightning.payment(payout.payment_hash)
         if known.state is not PaymentState.NEVER_SENT:
             return known
-        made = [p.payment_hash for p in lane.facts.all(Payout) if p.state is PrizeState.PAID]
+        last = await self._s.store.last_payment()
         tried = payout.failure is not None and payout.failure != NOT_SENT
-        if tried or (made and not await self._s.lightning.history_reaches(made[-1])):
+        if tried or (last is not None and not await self._s.lightning.history_reaches(last)):
             return Payment(payout.payment_hash, PaymentState.UNKNOWN)
         return known
 

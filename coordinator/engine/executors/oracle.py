@@ -60,9 +60,7 @@ class PublishTermsExecutor:
         lines: tuple[Line, ...] = ()
         if draft.scoring is ScoringRules.LINES:
             lines = (await self._s.oracle.create_event(draft.lines_event(metrics, event_ids))).lines
-        # The node's own tip: our cursor may lag, and a deadline F counted from it could already have passed.
-        tip = await self._s.chain.tip()
-        now = tip.time if self._s.clock.chain_time else lane.world.now
+        tip, now = await self._s.present()
         setting = Setting(
             competition_id=UUID(lane.id),
             coordinator_key=self._s.secrets.signing_key("nostr").x_only,
@@ -70,11 +68,11 @@ class PublishTermsExecutor:
             event_ids=event_ids,
             metrics=metrics,
             lines=lines,
-            tip=tip.height,
+            tip=tip,
             now=now,
         )
         terms = fix_terms(draft, setting)
-        budget(terms, tip.height, now, lane.world.cancel_delta).require()
+        budget(terms, tip, now, lane.world.cancel_delta).require()
         return terms.to_bytes()
 
 

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from coordinator.domain import duties as d
 from coordinator.engine.duty import Executor
-from coordinator.engine.executors import chain, contracts, keymeld_session, keymeld_signing, lightning, notify, oracle
+from coordinator.engine.executors import (
+    bumps,
+    chain,
+    contracts,
+    keymeld_session,
+    keymeld_signing,
+    lightning,
+    notify,
+    oracle,
+    records,
+)
 from coordinator.engine.executors.services import Services
+from coordinator.engine.new_money import NewMoney
 
 
-def executors(services: Services) -> Mapping[str, Executor]:
-    """One executor for each duty of the catalogue."""
+def executors(services: Services, new_money: Callable[[], NewMoney]) -> Mapping[str, Executor]:
+    """One executor for each duty of the catalogue. `new_money` says whether any may come in now."""
     table: Mapping[type[d.Duty], Executor] = {
         d.PublishTerms: oracle.PublishTermsExecutor(services),
         d.CheckPlanning: oracle.CheckPlanningExecutor(services),
         d.CreateEvent: oracle.CreateEventExecutor(services),
         d.SubmitEntries: oracle.SubmitEntriesExecutor(services),
         d.PollAttestation: oracle.PollAttestationExecutor(services),
-        d.CreateInvoice: lightning.CreateInvoiceExecutor(services),
+        d.CreateInvoice: lightning.CreateInvoiceExecutor(services, new_money),
         d.WatchInvoice: lightning.WatchInvoiceExecutor(services),
         d.ReadHolds: lightning.ReadHoldsExecutor(services),
         d.DecideHolds: lightning.DecideHoldsExecutor(services),
@@ -36,6 +47,10 @@ def executors(services: Services) -> Mapping[str, Executor]:
         d.ForwardApproval: keymeld_signing.ForwardApprovalExecutor(services),
         d.CollectSignatures: keymeld_signing.CollectSignaturesExecutor(services),
         d.Broadcast: chain.BroadcastExecutor(services),
+        d.Bump: bumps.BumpExecutor(services),
+        d.ReleaseFeeCoins: bumps.ReleaseFeeCoinsExecutor(services),
+        d.RecordDebt: records.RecordDebtExecutor(services),
+        d.RecordAbsence: records.RecordAbsenceExecutor(),
         d.NotifyPlayer: notify.NotifyPlayerExecutor(services),
     }
     return {kind.kind(): executor for kind, executor in table.items()}

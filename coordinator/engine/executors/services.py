@@ -15,6 +15,7 @@ from coordinator.ports.secrets import SecretStore
 from coordinator.ports.store import Store
 from coordinator_core.errors import Misuse
 from coordinator_core.secret import Secret
+from coordinator_core.units import Height, UnixTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,13 @@ class Services:
     oracle: Oracle
     keymeld: Keymeld
     notifier: Notifier
+
+    async def present(self) -> tuple[Height, UnixTime]:
+        """Height and domain time by the node's own tip: our cursor may lag, and a deadline counted from it could
+        already have passed.
+        """
+        tip = await self.chain.tip()
+        return tip.height, tip.time if self.clock.chain_time else self.clock.wall()
 
     async def pinned(self, duty: str, slot: str, make: Callable[[], Awaitable[bytes] | bytes]) -> bytes:
         """The pin of a duty, made and written before its first use. Two makers: the first writer wins."""

@@ -8,12 +8,12 @@ import stamina
 
 from coordinator.adapters.bitcoin import CoreNode, OnchainWallet
 from coordinator.adapters.store.sqlite import SqliteStore
-from coordinator.ports.bitcoin import BroadcastVerdict, Chain, Network, Outpoint, Output, Place
+from coordinator.ports.bitcoin import BroadcastVerdict, Chain, Coin, Network, Outpoint, Output, Place
 from coordinator.ports.faults import Unreachable, Unsuitable
 from coordinator.views.address import taproot_address
 from coordinator_core.secret import Secret
-from coordinator_core.transaction import OutPoint, Transaction, TxOut
-from coordinator_core.units import FeeRate, Height, Sats
+from coordinator_core.transaction import PAY_TO_ANCHOR, OutPoint, Transaction, TxOut, fee_for_weight
+from coordinator_core.units import Confirmations, FeeRate, Height, Sats
 from tests.contract.bitcoin.conftest import World
 
 FEE = 1_000
@@ -80,7 +80,7 @@ async def test_a_transaction_from_unknown_to_buried_and_back(world: World) -> No
     status = await world.chain.transaction_status(txid)
     assert (status.place, status.height, status.block_hash) == (Place.CHAIN, tip - 1, first)
     assert status.confirmations(tip) == 2
-    await world.call("invalidateblock", first)
+    await world.owner.invalidate(first)
     assert (await world.chain.transaction_status(txid)).place is Place.MEMPOOL
     await world.mine()
 
@@ -89,7 +89,7 @@ async def test_what_only_a_stale_block_holds_is_unknown(world: World) -> None:
     (newest,) = await world.mine()
     coinbase = (await world.call("getblock", newest, 1))["tx"][0]
     assert (await world.chain.transaction_status(coinbase)).place is Place.CHAIN
-    await world.call("invalidateblock", newest)
+    await world.owner.invalidate(newest)
     assert (await world.chain.transaction_status(coinbase)).place is Place.UNKNOWN
     await world.mine()
 
@@ -208,13 +208,31 @@ async def test_a_package_whose_parent_confirmed_meanwhile(world: World) -> None:
 
 
 async def test_fees(world: World) -> None:
-    default = {"1": 2_000}
-    await world.setting("setfeeestimates", {"2": 4_001, "6": 2_000}, default)
-    assert await world.chain.fee_rate(6) == 500
-    assert await world.chain.fee_rate(2) == 1_001
-    await world.call("setfeeestimates", {})
-    assert await world.chain.fee_rate(6) is None
+    """Core's estimator keeps rates in buckets of a twentieth."""
     assert await world.chain.relay_floor() == 25
+    await world.owner.estimate(8)
+    for target in (2, 6):
+        rate = await world.chain.fee_rate(target)
+        assert rate is not None
+        assert 1_900 <= rate <= 2_000
+
+
+async def test_estimates_of_each_target(embedded: World) -> None:
+    await embedded.setting("setfeeestimates", {"2": 4_001, "6": 2_000}, {"1": 2_000})
+    assert await embedded.chain.fee_rate(6) == 500
+    assert await embedded.chain.fee_rate(2) == 1_001
+    await embedded.call("setfeeestimates", {})
+    assert await embedded.chain.fee_rate(6) is None
+
+
+async def test_a_full_mempool_raises_the_floor(world: World) -> None:
+    coin = await world.coin()
+    await world.owner.raise_floor(4)
+    if isinstance(world.chain, CoreNode):  # Esplora tells no floor
+        assert 1_000 <= await world.chain.relay_floor() <= 1_250
+    cheap = world.key.spend([coin], 99_600)
+    assert await send(world, cheap) is BroadcastVerdict.FEE_TOO_LOW
+    assert await send(world, world.key.spend([coin], 99_000)) is BroadcastVerdict.ACCEPTED
 
 
 async def test_the_wallet_funds_and_is_mined(world: World, tmp_path: Path) -> None:
@@ -236,6 +254,49 @@ async def test_the_wallet_funds_and_is_mined(world: World, tmp_path: Path) -> No
     await world.mine()
     assert (await world.chain.transaction_status(plan.txid)).place is Place.CHAIN
     assert await wallet.total() == await wallet.balance() == plan.change_value == 298_000 - plan.fee
+    await store.close()
+
+
+async def test_replacements(world: World) -> None:
+    """What a fee bump counts on: more in satoshi by the incremental relay fee, and more for each byte."""
+    coin, other = await world.coin(), await world.coin(1_000)
+    first = world.key.spend([coin], 99_000)
+    assert await send(world, first) is BroadcastVerdict.ACCEPTED
+    step = fee_for_weight(await world.chain.incremental_relay(), 4 * first.vsize)
+    assert step > 0
+    assert await send(world, world.key.spend([coin], 98_999)) is BroadcastVerdict.CONFLICT
+    assert await send(world, world.key.spend([coin], 99_000 - step)) is BroadcastVerdict.ACCEPTED
+    assert (await world.chain.transaction_status(txid_of(first))).place is Place.UNKNOWN
+    # More in satoshi, but less for each byte: a second input makes it heavier.
+    assert await send(world, world.key.spend([coin, other], 101_000 - 1_000 - 3 * step)) is BroadcastVerdict.CONFLICT
+    assert await send(world, world.key.spend([coin, other], 101_000 - 2_000 - 3 * step)) is BroadcastVerdict.ACCEPTED
+    await world.mine()
+
+
+async def test_a_child_of_an_anchor_lifts_a_parent_below_the_floor(world: World, tmp_path: Path) -> None:
+    """As a contract's outcome is bumped: a parent of version 2 that pays too little, and the wallet's child."""
+    store = await SqliteStore.open(tmp_path / "c.sqlite")
+    wallet = OnchainWallet(store, world.chain, Secret.random(), Network.REGTEST)
+    deposit = await wallet.script_for("operator", "deposit")
+    await send(world, world.key.spend([await world.coin(200_000)], 100_000, 98_000, script=deposit))
+    parent = world.key.spend([await world.coin()], 99_460, TxOut(Sats(240), PAY_TO_ANCHOR))
+    await world.mine()
+    await world.owner.raise_floor(8)
+    assert await send(world, parent) is BroadcastVerdict.FEE_TOO_LOW
+    anchor = Coin(Outpoint(txid_of(parent), 1), Sats(240), PAY_TO_ANCHOR, Confirmations(0))
+    coins = (anchor, *await wallet.fee_coins("lane", "bump/outcome/1", Sats(50_000)))
+    poor, rich = [await wallet.spend_to_us("lane", "bump/outcome/1", coins, Sats(fee)) for fee in (1_200, 4_000)]
+    raw = parent.serialize()
+    assert (await world.chain.broadcast_package([raw, poor])).verdict is BroadcastVerdict.FEE_TOO_LOW
+    assert (await world.chain.broadcast_package([raw, rich])).verdict is BroadcastVerdict.ACCEPTED
+    assert (await world.chain.transaction_status(txid_of(parent))).place is Place.MEMPOOL
+    # The coin is spent in the mempool, and known to be reserved all the same.
+    assert await wallet.fee_coins("lane", "bump/outcome/1", Sats(0)) == coins[1:]
+    dearer = await wallet.spend_to_us("lane", "bump/outcome/1", coins, Sats(6_000))
+    assert (await world.chain.broadcast(dearer)).verdict is BroadcastVerdict.ACCEPTED
+    await world.mine()
+    assert (await world.chain.transaction_status(txid_of(Transaction.parse(dearer)))).place is Place.CHAIN
+    assert await wallet.total() == 198_000 + 240 - 6_000
     await store.close()
 
 

@@ -2,13 +2,18 @@
 
 import copy
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import pytest
+from click.testing import CliRunner
 
+from coordinator.cli.claim import claim
 from coordinator_core.claim_kit import ClaimKit
 from coordinator_core.competition.contract import contract_parameters
 from coordinator_core.competition.documents import convert_strict
@@ -28,6 +33,9 @@ from coordinator_core.transaction import OutPoint
 VECTOR = json.loads((Path(__file__).parents[2] / "vectors" / "terms.json").read_text())
 ORACLE, NONCE, MARKET_MAKER = (SecretKey.from_bytes(sha256(name)) for name in (b"oracle", b"nonce", b"mm"))
 PLAYERS = 3
+NOW = 1_790_000_000
+ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+ADDRESS_SCRIPT = bytes.fromhex("0014751e76e8199196d454941c45d1b3a323f1433bd6")
 ATTEMPT = 2
 PICKS = [
     Pick(target=t, metric=m, choice=Choice.OVER)
@@ -135,3 +143,106 @@ def scene() -> Scene:
 @pytest.fixture
 def sign_statement_with():
     return sign_statement
+
+
+class Node:
+    """JSON-RPC to an embedded node process."""
+
+    def __init__(self, ready):
+        self.esplora = ready["esplora"]
+        user, _, password = Path(ready["rpc_cookie_file"]).read_text().strip().partition(":")
+        self._client = httpx.Client(base_url=ready["url"], auth=(user, password), timeout=60)
+
+    def call(self, method, *params):
+        answer = self._client.post("/", json={"id": 1, "method": method, "params": params}).json()
+        assert answer["error"] is None, answer
+        return answer["result"]
+
+    def mine(self, count):
+        self.call("generatetoaddress", count, "bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry")
+
+    def close(self):
+        self._client.close()
+
+
+@pytest.fixture
+def node(tmp_path):
+    command = [sys.executable, "-m", "coordinator.embedded.node", "--data-dir", str(tmp_path / "node")]
+    options = ["--genesis-time", str(NOW), "--frozen", "--exit-with-parent"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
+    assert process.stdout is not None
+    node = Node(json.loads(process.stdout.readline()))
+    yield node
+    node.close()
+    process.terminate()
+    process.wait(30)
+    process.stdout.close()
+
+
+@pytest.fixture
+def funded(node, scene_on):
+    """The scene on an outpoint that the chain holds."""
+    unplaced = scene_on(OutPoint(bytes(32), 0))
+    output = unplaced.signed.contract.funding_output
+    address = taproot_address(output.script_pubkey)
+    txid = node.call("faucet", address, output.value)
+    txid = txid if isinstance(txid, str) else txid["txid"]
+    node.mine(1)
+    outputs = node.call("getrawtransaction", txid, True)["vout"]
+    vout = next(o["n"] for o in outputs if o["scriptPubKey"]["hex"] == output.script_pubkey.hex())
+    return scene_on(OutPoint(bytes.fromhex(txid)[::-1], vout))
+
+
+def taproot_address(script):
+    from embit.networks import NETWORKS
+    from embit.script import Script
+
+    return Script(script).address(NETWORKS["regtest"])
+
+
+@pytest.fixture
+def files(tmp_path):
+    def write(scene, player):
+        paths = {name: tmp_path / name for name in ("kit", "preimage", "secret")}
+        paths["kit"].write_text(scene.kit(player).to_json())
+        paths["preimage"].write_text(scene.tickets[player].reveal().hex() + "\n")
+        paths["secret"].write_text(scene.roots[player].reveal().hex())
+        return paths
+
+    return write
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(claim, [str(argument) for argument in arguments], **options)
+
+
+@pytest.fixture
+def claim_run():
+    """`coordinator claim` with these arguments."""
+    return run
+
+
+def full(paths, node, *rest):
+    return run(
+        paths["kit"],
+        "--preimage-file",
+        paths["preimage"],
+        "--secret-file",
+        paths["secret"],
+        "--to",
+        ADDRESS,
+        "--esplora",
+        node.esplora,
+        "--broadcast",
+        "--json",
+        *rest,
+    )
+
+
+full.address, full.script = ADDRESS, ADDRESS_SCRIPT
+
+
+@pytest.fixture
+def claim_full():
+    """`coordinator claim --broadcast` with all that a player has."""
+    return full

@@ -1,116 +1,20 @@
 """`coordinator claim` against the embedded node: nothing but the kit, the secrets, an attestation and Esplora."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
-import httpx
 import pytest
-from click.testing import CliRunner
 
 from coordinator.cli.address import script_pubkey
-from coordinator.cli.claim import claim
 from coordinator_core.competition.terms import Network
 from coordinator_core.errors import InvalidInput
-from coordinator_core.transaction import OutPoint
 
 pytest.importorskip("pbk")
 
-NOW = 1_790_000_000
 ADDRESS = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 ADDRESS_SCRIPT = bytes.fromhex("0014751e76e8199196d454941c45d1b3a323f1433bd6")
-
-
-class Node:
-    """JSON-RPC to an embedded node process."""
-
-    def __init__(self, ready):
-        self.esplora = ready["esplora"]
-        user, _, password = Path(ready["rpc_cookie_file"]).read_text().strip().partition(":")
-        self._client = httpx.Client(base_url=ready["url"], auth=(user, password), timeout=60)
-
-    def call(self, method, *params):
-        answer = self._client.post("/", json={"id": 1, "method": method, "params": params}).json()
-        assert answer["error"] is None, answer
-        return answer["result"]
-
-    def mine(self, count):
-        self.call("generatetoaddress", count, "bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry")
-
-    def close(self):
-        self._client.close()
-
-
-@pytest.fixture
-def node(tmp_path):
-    command = [sys.executable, "-m", "coordinator.embedded.node", "--data-dir", str(tmp_path / "node")]
-    options = ["--genesis-time", str(NOW), "--frozen", "--exit-with-parent"]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
-    assert process.stdout is not None
-    node = Node(json.loads(process.stdout.readline()))
-    yield node
-    node.close()
-    process.terminate()
-    process.wait(30)
-    process.stdout.close()
-
-
-@pytest.fixture
-def funded(node, scene_on):
-    """The scene on an outpoint that the chain holds."""
-    unplaced = scene_on(OutPoint(bytes(32), 0))
-    output = unplaced.signed.contract.funding_output
-    address = taproot_address(output.script_pubkey)
-    txid = node.call("faucet", address, output.value)
-    txid = txid if isinstance(txid, str) else txid["txid"]
-    node.mine(1)
-    outputs = node.call("getrawtransaction", txid, True)["vout"]
-    vout = next(o["n"] for o in outputs if o["scriptPubKey"]["hex"] == output.script_pubkey.hex())
-    return scene_on(OutPoint(bytes.fromhex(txid)[::-1], vout))
-
-
-def taproot_address(script):
-    from embit.networks import NETWORKS
-    from embit.script import Script
-
-    return Script(script).address(NETWORKS["regtest"])
-
-
-@pytest.fixture
-def files(tmp_path):
-    def write(scene, player):
-        paths = {name: tmp_path / name for name in ("kit", "preimage", "secret")}
-        paths["kit"].write_text(scene.kit(player).to_json())
-        paths["preimage"].write_text(scene.tickets[player].reveal().hex() + "\n")
-        paths["secret"].write_text(scene.roots[player].reveal().hex())
-        return paths
-
-    return write
-
-
-def run(*arguments, **options):
-    return CliRunner().invoke(claim, [str(argument) for argument in arguments], **options)
-
-
-def full(paths, node, *rest):
-    return run(
-        paths["kit"],
-        "--preimage-file",
-        paths["preimage"],
-        "--secret-file",
-        paths["secret"],
-        "--to",
-        ADDRESS,
-        "--esplora",
-        node.esplora,
-        "--broadcast",
-        "--json",
-        *rest,
-    )
 
 
 def states(result):
@@ -118,51 +22,51 @@ def states(result):
     return [step["state"] for step in json.loads(result.stdout)["steps"]]
 
 
-def test_a_winner_is_paid_step_by_step(node, funded, files):
+def test_a_winner_is_paid_step_by_step(node, funded, files, claim_full):
     paths = files(funded, 1)
     attested = ("--attestation", funded.attestation(0).hex())
-    assert states(full(paths, node, *attested)) == ["sent", "waiting", "waiting"]
-    assert states(full(paths, node, *attested)) == ["in mempool", "waiting", "waiting"]
+    assert states(claim_full(paths, node, *attested)) == ["sent", "waiting", "waiting"]
+    assert states(claim_full(paths, node, *attested)) == ["in mempool", "waiting", "waiting"]
     node.mine(1)
     node.mine(142)
-    waiting = json.loads(full(paths, node, *attested).stdout)["steps"]
+    waiting = json.loads(claim_full(paths, node, *attested).stdout)["steps"]
     assert [step["state"] for step in waiting] == ["confirmed", "waiting", "waiting"]
     assert waiting[1]["height"] == waiting[0]["height"] + 144 == node.call("getblockcount") + 2
     node.mine(1)
-    assert states(full(paths, node, *attested)) == ["confirmed", "sent", "waiting"]
+    assert states(claim_full(paths, node, *attested)) == ["confirmed", "sent", "waiting"]
     node.mine(1)
     node.mine(143)
-    assert states(full(paths, node, *attested)) == ["confirmed", "confirmed", "sent"]
+    assert states(claim_full(paths, node, *attested)) == ["confirmed", "confirmed", "sent"]
     node.mine(1)
-    done = json.loads(full(paths, node, *attested).stdout)
+    done = json.loads(claim_full(paths, node, *attested).stdout)
     assert done["done"]
     paid = node.call("getrawtransaction", done["steps"][2]["txid"], True)["vout"]
     assert [out["scriptPubKey"]["hex"] for out in paid] == [ADDRESS_SCRIPT.hex()]
     assert 58_000 < round(paid[0]["value"] * 10**8) < done["value"] < 60_000
 
     # The player who was second in no ranking of this outcome, and the expiry, come too late.
-    late = full(files(funded, 2), node, "--expiry")
+    late = claim_full(files(funded, 2), node, "--expiry")
     assert states(late)[0] == "taken"
 
 
-def test_at_expiry_everybody_takes_a_share(node, funded, files):
+def test_at_expiry_everybody_takes_a_share(node, funded, files, claim_full):
     paths = files(funded, 2)
     expiry = funded.terms.contract.expiry
-    assert states(full(paths, node, "--expiry")) == ["waiting", "waiting", "waiting"]
+    assert states(claim_full(paths, node, "--expiry")) == ["waiting", "waiting", "waiting"]
     node.call("setmocktime", expiry + 1)
     node.mine(5)
-    assert states(full(paths, node, "--expiry")) == ["waiting", "waiting", "waiting"]  # median time counts
+    assert states(claim_full(paths, node, "--expiry")) == ["waiting", "waiting", "waiting"]  # median time counts
     node.mine(6)
-    assert states(full(paths, node, "--expiry")) == ["sent", "waiting", "waiting"]
+    assert states(claim_full(paths, node, "--expiry")) == ["sent", "waiting", "waiting"]
     node.mine(144)
-    assert states(full(paths, node, "--expiry")) == ["confirmed", "sent", "waiting"]
-    late = full(paths, node, "--attestation", funded.attestation(5).hex())
+    assert states(claim_full(paths, node, "--expiry")) == ["confirmed", "sent", "waiting"]
+    late = claim_full(paths, node, "--attestation", funded.attestation(5).hex())
     assert states(late) == ["taken", "waiting", "waiting"]
 
 
-def test_without_a_server_the_transactions_are_printed(scene, files):
+def test_without_a_server_the_transactions_are_printed(scene, files, claim_run):
     paths = files(scene, 0)
-    result = run(paths["kit"], "--attestation", scene.attestation(0).hex(), "--preimage-file", paths["preimage"])
+    result = claim_run(paths["kit"], "--attestation", scene.attestation(0).hex(), "--preimage-file", paths["preimage"])
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0] == "Outcome att0 pays this entry 90,087 sat on chain, before the last fee."
@@ -170,14 +74,14 @@ def test_without_a_server_the_transactions_are_printed(scene, files):
     assert "can be mined 144 blocks after the outcome transaction" in lines[3]
     assert lines[5] == "To go on to the end this is needed as well: entry key, destination."
     assert scene.tickets[0].reveal().hex() in lines[4]  # the split reveals the preimage on chain
-    expiry = run(paths["kit"], "--expiry")
+    expiry = claim_run(paths["kit"], "--expiry")
     date = datetime.fromtimestamp(scene.terms.contract.expiry, UTC)
     assert f"waits until median time passes {date:%Y-%m-%d %H:%M} UTC" in expiry.stdout
 
 
-def test_secrets_are_asked_for(scene, files):
+def test_secrets_are_asked_for(scene, files, claim_run):
     paths = files(scene, 0)
-    result = run(
+    result = claim_run(
         paths["kit"],
         "--attestation",
         scene.attestation(0).hex(),
@@ -205,18 +109,18 @@ def test_secrets_are_asked_for(scene, files):
         (["--oracle", "http://127.0.0.1:1"], 1, "oracle"),
     ],
 )
-def test_one_line_says_what_is_wrong(scene, files, arguments, code, text):
-    result = run(files(scene, 0)["kit"], *arguments)
+def test_one_line_says_what_is_wrong(scene, files, arguments, code, text, claim_run):
+    result = claim_run(files(scene, 0)["kit"], *arguments)
     assert result.exit_code == code
     assert text in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_secret_of_somebody_else_is_not_shown(scene, files, tmp_path):
+def test_a_secret_of_somebody_else_is_not_shown(scene, files, tmp_path, claim_run):
     paths = files(scene, 0)
     for name, value in (("secret", scene.roots[1]), ("preimage", scene.tickets[1])):
         paths[name].write_text(value.reveal().hex())
-        result = run(paths["kit"], "--expiry", f"--{name}-file", paths[name])
+        result = claim_run(paths["kit"], "--expiry", f"--{name}-file", paths[name])
         assert result.exit_code == 2
         assert value.reveal().hex() not in result.output
 
@@ -245,14 +149,14 @@ def oracle():
     server.server_close()
 
 
-def test_the_oracle_is_asked_and_checked(scene, files, oracle):
+def test_the_oracle_is_asked_and_checked(scene, files, oracle, claim_run):
     answers, url = oracle
     path = f"/oracle/events/{scene.terms.oracle.event_ids[2]}"
     kit = files(scene, 0)["kit"]
 
     def ask(body):
         answers[path] = body
-        return run(kit, "--oracle", url)
+        return claim_run(kit, "--oracle", url)
 
     good = ask(json.dumps({"id": "x", "attestation": scene.attestation(0).hex(), "more": [1]}).encode())
     assert good.exit_code == 0

@@ -1,38 +1,37 @@
-"""An embedded Lightning network: our node, a player's, and what only the network's owner can do."""
+"""Our node and a player's, on the embedded network and on the real one."""
 
 import asyncio
 import hashlib
 import itertools
-import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from coordinator.adapters.lightning import LndNode
+from coordinator.ports.faults import Rejected
 from coordinator.ports.lightning import HoldInvoice, InvoiceState, Payment
 from coordinator_core.secret import Secret
 from coordinator_core.units import Blocks, Sats, Seconds
+from tests.contract.lightning.owners import EmbeddedNetwork, EmbeddedOwner, Owner, RealOwner
 
 PATIENCE = 20.0
+LND = pytest.param("lnd", marks=pytest.mark.regtest)
 _runs = itertools.count(1)
 
 
 @dataclass
 class Network:
-    """Two nodes behind the port, and the controls."""
+    """Two nodes behind the port, and the owner's deeds."""
 
     ours: LndNode
     alice: LndNode
     alias: str
-    control: httpx.AsyncClient
+    owner: Owner
     run: int
     tasks: list[asyncio.Task[Payment]] = field(default_factory=list)
+    made: list[tuple[LndNode, str]] = field(default_factory=list)
 
     def preimage(self, number: int = 0) -> Secret:
         """A preimage that no other test uses."""
@@ -42,15 +41,24 @@ class Network:
         return hashlib.sha256(self.preimage(number).reveal()).hexdigest()
 
     async def hold(
-        self, number: int = 0, *, value: int = 50_000, node: LndNode | None = None, cltv_expiry: int = 144
+        self,
+        number: int = 0,
+        *,
+        value: int = 50_000,
+        node: LndNode | None = None,
+        cltv_expiry: int = 144,
+        expiry: int = 600,
     ) -> HoldInvoice:
-        return await (node or self.ours).add_hold_invoice(
+        owner = node or self.ours
+        made = await owner.add_hold_invoice(
             self.hash(number),
             Sats(value),
             description_hash=bytes(32),
-            expiry=Seconds(600),
+            expiry=Seconds(expiry),
             cltv_expiry=Blocks(cltv_expiry),
         )
+        self.made.append((owner, made.payment_hash))
+        return made
 
     def begin(
         self, invoice: HoldInvoice, *, payer: LndNode | None = None, fee_limit: int = 100
@@ -81,52 +89,62 @@ class Network:
         task = self.begin(await self.hold(number))
         return await self.reach(InvoiceState.ACCEPTED, number), task
 
-    async def post(self, path: str, **body: Any) -> Any:
-        answer = await self.control.post(f"/control/{path}", json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
     async def height(self) -> int:
         return (await self.ours.info()).block_height
 
-    async def set_height(self, height: int) -> None:
-        await self.post("height", height=height)
+    async def close(self) -> None:
+        """Nothing stays held: the network may serve further tests."""
+        for node, payment_hash in self.made:
+            with suppress(Rejected):
+                await node.cancel(payment_hash)
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
 @pytest.fixture(scope="module")
-def embedded_lightning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The ready line of a process that serves the whole module."""
-    directory = tmp_path_factory.mktemp("lightning")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "coordinator.embedded.lightning", "--data-dir", str(directory), "--exit-with-parent"],
-        stdout=subprocess.PIPE,
-    )
-    with process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-        process.terminate()
-        assert process.wait(10) == 0
+def embedded_lightning(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNetwork]:
+    """A process that serves the whole module."""
+    network = EmbeddedNetwork(tmp_path_factory.mktemp("lightning"))
+    network.start()
+    yield network
+    network.stop()
 
 
 @pytest.fixture
-def macaroon(embedded_lightning: dict[str, str]) -> Secret:
-    """What the network baked for us: the least that the port needs."""
-    return Secret(Path(embedded_lightning["macaroon_file"]).read_bytes())
+async def embedded(embedded_lightning: EmbeddedNetwork) -> AsyncIterator[Network]:
+    """The embedded network alone, for what only its switches can bring about."""
+    async with AsyncExitStack() as stack:
+        yield await embedded_network(embedded_lightning, stack)
 
 
-@pytest.fixture
-async def network(embedded_lightning: dict[str, str], macaroon: Secret) -> AsyncIterator[Network]:
-    """Our node with the macaroon it wrote for us; a player of this test's own."""
+@pytest.fixture(params=["embedded", LND])
+async def network(request: pytest.FixtureRequest) -> AsyncIterator[Network]:
+    """Each network in turn. Our node has the least macaroon that the port needs."""
+    async with AsyncExitStack() as stack:
+        if request.param == "lnd":
+            yield await real_network(RealOwner(request.getfixturevalue("real_rig")), stack)
+        else:
+            yield await embedded_network(request.getfixturevalue("embedded_lightning"), stack)
+
+
+async def embedded_network(process: EmbeddedNetwork, stack: AsyncExitStack) -> Network:
+    owner = EmbeddedOwner(process)
+    stack.push_async_callback(owner.close)
+    await owner.open()
+    return await opened(owner, process.macaroon(), stack)
+
+
+async def real_network(owner: RealOwner, stack: AsyncExitStack) -> Network:
+    return await opened(owner, await owner.bake(), stack)
+
+
+async def opened(owner: Owner, macaroon: Secret, stack: AsyncExitStack) -> Network:
     run = next(_runs)
     alias = f"alice-{run}"
-    async with httpx.AsyncClient(base_url=embedded_lightning["control"], trust_env=False) as control:
-        made = (await control.post("/control/nodes", json={"alias": alias})).json()
-        ours = LndNode(embedded_lightning["url"], macaroon)
-        alice = LndNode(made["url"], Secret(bytes.fromhex(made["macaroon_hex"])))
-        network = Network(ours, alice, alias, control, run)
-        yield network
-        for task in network.tasks:
-            task.cancel()
-        await asyncio.gather(*network.tasks, return_exceptions=True)
-        await ours.close()
-        await alice.close()
+    ours, alice = owner.node("coordinator", macaroon), await owner.player(alias)
+    stack.push_async_callback(ours.close)
+    stack.push_async_callback(alice.close)
+    network = Network(ours, alice, alias, owner, run)
+    stack.push_async_callback(network.close)
+    return network

@@ -1,22 +1,24 @@
-"""The rules of ports.lightning on the embedded network: hold invoices, payments, and the truth about both."""
+"""The rules of ports.lightning on both networks: hold invoices, payments, and the truth about both."""
 
 import asyncio
 
 import pytest
+import stamina
 
 from coordinator.adapters.lightning import LndNode, lnd
 from coordinator.ports.faults import Rejected, Unreachable, Unsuitable
-from coordinator.ports.lightning import FailureKind, InvoiceState, PaymentState
+from coordinator.ports.lightning import FailureKind, InvoiceState, Payment, PaymentState
 from coordinator_core.bolt11 import decode
 from coordinator_core.secret import Secret
 from coordinator_core.units import Blocks, Sats, Seconds
 from tests.contract.lightning.conftest import PATIENCE, Network
+from tests.contract.lightning.owners import EmbeddedOwner
 
 
 async def test_info_and_liquidity(network: Network) -> None:
     info = await network.ours.info()
     assert (info.network, info.synced_to_chain, info.cancel_delta) == ("regtest", True, 18)
-    await network.set_height(info.block_height + 1)
+    await network.owner.height(info.block_height + 1)
     assert await network.height() == info.block_height + 1
     liquidity = await network.alice.liquidity()
     assert 0 < liquidity.outbound < 2_500_000
@@ -100,11 +102,11 @@ async def test_a_hold_is_canceled_by_the_node_cancel_delta_blocks_before_its_exp
     held, task = await network.held()
     assert held.expiry_height is not None
     last = held.expiry_height - (await network.ours.info()).cancel_delta
-    await network.set_height(last - 1)
+    await network.owner.height(last - 1)
     found = await network.ours.invoice(network.hash())
     assert found is not None
     assert found.state is InvoiceState.ACCEPTED
-    await network.set_height(last)
+    await network.owner.height(last)
     assert (await network.reach(InvoiceState.CANCELED)).expiry_height is None
     async with asyncio.timeout(PATIENCE):
         assert (await task).failure is FailureKind.PAYEE_REJECTS
@@ -113,8 +115,7 @@ async def test_a_hold_is_canceled_by_the_node_cancel_delta_blocks_before_its_exp
 
 async def test_a_second_payer_does_not_disturb_a_hold(network: Network) -> None:
     held, _ = await network.held()
-    made = await network.post("nodes", alias=f"bob-{network.run}")
-    bob = LndNode(made["url"], Secret(bytes.fromhex(made["macaroon_hex"])))
+    bob = await network.owner.player(f"bob-{network.run}")
     assert (await network.pay(held, payer=bob)).failure is FailureKind.PAYEE_REJECTS
     await bob.close()
     assert (await network.ours.settle(network.preimage())).state is InvoiceState.SETTLED
@@ -122,15 +123,13 @@ async def test_a_second_payer_does_not_disturb_a_hold(network: Network) -> None:
 
 async def test_parts_are_accepted_together_and_the_least_expiry_counts(network: Network) -> None:
     alias = f"parts-{network.run}"
-    made = await network.post("nodes", alias=alias, capacity_sat=60_000, pushed_sat=0)
-    await network.post("channels", opener=alias, peer="router", capacity_sat=60_000, pushed_sat=0)
-    payer = LndNode(made["url"], Secret(bytes.fromhex(made["macaroon_hex"])))
+    payer = await network.owner.splinter(alias, 60_000)
     task = network.begin(await network.hold(value=80_000), payer=payer)
     held = await network.reach(InvoiceState.ACCEPTED)
     assert held.value == 80_000
-    ledger = (await network.control.get("/control/ledger")).json()
-    parts = [c["held_msat"] for c in ledger["channels"] if alias in c["balances_msat"] and c["held_msat"]]
-    assert len(parts) == 2
+    raw = await network.owner.raw("coordinator", f"/v1/invoice/{network.hash()}")
+    assert [htlc["state"] for htlc in raw["htlcs"]] == ["ACCEPTED", "ACCEPTED"]
+    assert held.expiry_height == min(htlc["expiry_height"] for htlc in raw["htlcs"])
     await network.ours.settle(network.preimage())
     async with asyncio.timeout(PATIENCE):
         assert (await task).state is PaymentState.SUCCEEDED
@@ -138,8 +137,8 @@ async def test_parts_are_accepted_together_and_the_least_expiry_counts(network: 
 
 
 async def test_an_unpaid_invoice_ends_with_its_seconds(network: Network) -> None:
-    made = await network.hold()
-    await network.post("clock", advance_seconds=601)
+    made = await network.hold(expiry=2)
+    await network.owner.outlive(2)
     assert (await network.reach(InvoiceState.CANCELED)).payment_request == made.payment_request
     with pytest.raises(Rejected):
         await network.pay(made)
@@ -147,9 +146,8 @@ async def test_an_unpaid_invoice_ends_with_its_seconds(network: Network) -> None
 
 async def test_a_payment_of_ours_fails_and_the_same_invoice_is_paid_later(network: Network) -> None:
     made = await network.hold(node=network.alice)
-    await network.post("faults", node="router", mode="fail")
-    failed = await network.pay(made, payer=network.ours)
-    await network.post("faults", node="router", mode="ok")
+    async with network.owner.cut(network.alias):
+        failed = await network.pay(made, payer=network.ours)
     assert failed.state is PaymentState.FAILED
     assert failed.failure is not FailureKind.PAYEE_REJECTS
     task = network.begin(made, payer=network.ours)
@@ -178,7 +176,6 @@ async def test_a_payment_that_hangs_is_in_flight_and_is_not_sent_twice(
 ) -> None:
     monkeypatch.setattr(lnd, "PAYMENT_MARGIN_SECONDS", -0.5)
     made = await network.hold(node=network.alice)
-    await network.post("faults", node=network.alias, mode="hold")
     pending = await network.ours.pay(
         made.payment_request, fee_limit=Sats(100), timeout=Seconds(1), cltv_limit=Blocks(500)
     )
@@ -187,7 +184,6 @@ async def test_a_payment_that_hangs_is_in_flight_and_is_not_sent_twice(
         await network.pay(made, payer=network.ours)
     assert caught.value.remote_code == "6"
     assert (await network.ours.payment(made.payment_hash)).state is PaymentState.IN_FLIGHT
-    await network.post("faults", node=network.alias, mode="ok")
     await network.reach(InvoiceState.ACCEPTED, node=network.alice)
     await network.alice.settle(network.preimage())
     async with asyncio.timeout(PATIENCE):
@@ -206,10 +202,9 @@ async def test_the_history_reaches_what_was_tried(network: Network) -> None:
     assert await network.alice.history_reaches(network.hash())
 
 
-async def test_a_foreign_macaroon(network: Network, embedded_lightning: dict[str, str]) -> None:
-    made = await network.post("nodes", alias=f"eve-{network.run}", capacity_sat=0)
-    for macaroon in (bytes.fromhex(made["macaroon_hex"]), b"junk"):
-        node = LndNode(embedded_lightning["url"], Secret(macaroon))
+async def test_a_foreign_macaroon(network: Network) -> None:
+    for macaroon in (network.owner.foreign, b"junk"):
+        node = network.owner.node("coordinator", Secret(macaroon))
         with pytest.raises(Unsuitable):
             await node.info()
         with pytest.raises(Unsuitable):
@@ -219,23 +214,42 @@ async def test_a_foreign_macaroon(network: Network, embedded_lightning: dict[str
 
 
 @pytest.mark.parametrize("state", ["WAITING_TO_START", "LOCKED", "UNLOCKED"])
-async def test_a_node_that_starts_tells_nothing_about_money(network: Network, state: str) -> None:
-    held, _ = await network.held()
-    await network.post("state", node="coordinator", state=state)
+async def test_a_node_that_starts_tells_nothing_about_money(embedded: Network, state: str) -> None:
+    held, _ = await embedded.held()
+    assert isinstance(embedded.owner, EmbeddedOwner)
+    await embedded.owner.post("state", node="coordinator", state=state)
     try:
-        for call in (
-            network.ours.info(),
-            network.ours.invoice(network.hash(1)),
-            network.ours.payment(network.hash(1)),
-            network.ours.settle(network.preimage()),
-        ):
-            with pytest.raises(Unreachable):
-                await call
+        await tells_nothing(embedded)
     finally:
-        await network.post("state", node="coordinator", state=None)
+        await embedded.owner.post("state", node="coordinator", state=None)
+    found = await embedded.ours.invoice(embedded.hash())
+    assert found is not None
+    assert (found.state, found.expiry_height) == (InvoiceState.ACCEPTED, held.expiry_height)
+
+
+async def test_a_hold_outlives_a_restart_of_the_node(network: Network) -> None:
+    held, task = await network.held()
+    async with network.owner.stopped():
+        await tells_nothing(network)
     found = await network.ours.invoice(network.hash())
     assert found is not None
     assert (found.state, found.expiry_height) == (InvoiceState.ACCEPTED, held.expiry_height)
+    assert (await network.ours.settle(network.preimage())).state is InvoiceState.SETTLED
+    async with asyncio.timeout(PATIENCE):
+        while (await network.alice.payment(network.hash())).state is not PaymentState.SUCCEEDED:
+            pass
+    task.cancel()
+
+
+async def tells_nothing(network: Network) -> None:
+    for call in (
+        network.ours.info(),
+        network.ours.invoice(network.hash(1)),
+        network.ours.payment(network.hash(1)),
+        network.ours.settle(network.preimage()),
+    ):
+        with stamina.set_testing(True, attempts=1), pytest.raises(Unreachable):
+            await call
 
 
 async def test_a_silent_address_is_unreachable(network: Network) -> None:
@@ -251,10 +265,28 @@ async def test_a_silent_address_is_unreachable(network: Network) -> None:
 
 
 async def test_no_satoshi_comes_or_goes(network: Network) -> None:
-    before = (await network.control.get("/control/ledger")).json()["total_sat"]
+    before = await all_msat(network)
     _, task = await network.held()
     await network.ours.settle(network.preimage())
     async with asyncio.timeout(PATIENCE):
-        await task
-    after = (await network.control.get("/control/ledger")).json()["total_sat"]
-    assert after == before
+        paid = await task
+        ours, alice, router = before
+        expected = (ours + 50_000_000, alice - 50_000_000 - fee_msat(paid), router + fee_msat(paid))
+        # A commitment is signed for after the payment has ended for its payer.
+        while await all_msat(network) != expected:
+            pass
+
+
+async def all_msat(network: Network) -> tuple[int, int, int]:
+    """What our node, alice and the router have in their channels, in millisatoshi."""
+    found = [
+        await network.owner.raw(alias, "/v1/balance/channels") for alias in ("coordinator", network.alias, "router")
+    ]
+    ours, alice, router = (int(balance["local_balance"]["msat"]) for balance in found)
+    return ours, alice, router
+
+
+def fee_msat(paid: Payment) -> int:
+    """The router's fee for 50,000 sat: one satoshi and one millionth. The port rounds it up."""
+    assert paid.fee == 2
+    return 1_050

@@ -71,7 +71,8 @@ async def stranger(answer: Callable[[Any], list[str]] | None) -> AsyncIterator[s
             if answer is None:
                 self.close()
                 return
-            for words in answer(json.loads(message)):
+            said = json.loads(message)
+            for words in answer(said) if said[0] == "EVENT" else (json.dumps(["EOSE", said[1]]),):
                 self.write_message(words)
 
     (socket,) = bind_sockets(0, "127.0.0.1")
@@ -165,7 +166,19 @@ async def test_a_relay_that_is_away(identity: SecretKey, notice: Notice) -> None
         await RelayNotifier([url], identity, StandingClock(), seconds=5).send("lane-1", notice)
 
 
-@pytest.mark.parametrize("relays", [[], ["http://relay"], ["ws://"], ["relay"], ["ws://user@relay"]])
+@pytest.mark.parametrize(
+    "relays",
+    [
+        [],
+        ["http://relay"],
+        ["ws://"],
+        ["relay"],
+        ["ws://user@relay"],
+        ["ws://relay.example"],
+        ["wss://[::1"],
+        ["wss://relay:99999"],
+    ],
+)
 def test_addresses(identity: SecretKey, relays: list[str]) -> None:
     with pytest.raises(InvalidInput, match="relays"):
         RelayNotifier(relays, identity, StandingClock())

@@ -1,20 +1,31 @@
-"""The application over a real database in a temporary directory; facts are written as the engine would write them."""
+"""The application over a real database of each test; facts are written as the engine would write them."""
 
 import json
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from jinja2 import Environment
 from litestar import Litestar
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.template import TemplateConfig
+from sqlalchemy import func, select
 
+from coordinator.adapters.secrets import SealedSecrets
+from coordinator.adapters.store import tables
 from coordinator.adapters.store.sqlite import SqliteStore
+from coordinator.api import application as application_module
+from coordinator.api.admission import Admission, Limits, Rate
 from coordinator.api.application import create_application
 from coordinator.api.assets import Assets
 from coordinator.api.context import Api
+from coordinator.api.pages.rendering import template_config
 from coordinator.domain.competitions.states import CollectingEntries, Competition
 from coordinator.domain.facts import (
     Drafted,
@@ -31,15 +42,18 @@ from coordinator.domain.facts import (
 )
 from coordinator.engine import codec
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.dependencies import Dependency
 from coordinator.engine.engine import Engine
 from coordinator.engine.executors.services import Services
-from coordinator.ports.bitcoin import Block, Network
+from coordinator.ports.bitcoin import Block, Network, Tip
 from coordinator.ports.faults import Unreachable
+from coordinator.ports.lightning import Liquidity
 from coordinator.ports.store import BlockHeader, Hit, Watch
 from coordinator_core.competition.documents import convert_strict
 from coordinator_core.competition.fees import FeeMarket, price_lines
 from coordinator_core.competition.terms import Terms
 from coordinator_core.errors import Fault
+from coordinator_core.nostr.nip98 import build_authorization
 from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.secret import Secret
 from coordinator_core.units import FeeRate, Height, Sats, UnixTime
@@ -48,7 +62,10 @@ VECTOR = json.loads((Path(__file__).parents[2] / "vectors" / "terms.json").read_
 NOW = UnixTime(VECTOR["created"]["time"])
 TIP = VECTOR["created"]["height"]
 ENTRY_IDS = tuple(f"01926f3b-0000-7000-8000-00000000000{n}" for n in range(1, 5))
-PLAYERS = tuple(SecretKey.from_bytes(bytes([n]) * 32).x_only.hex() for n in range(1, 5))
+KEYS = tuple(SecretKey.from_bytes(bytes([n]) * 32) for n in range(1, 5))
+PLAYERS = tuple(key.x_only.hex() for key in KEYS)
+ORIGIN = "http://test"
+TOKEN = "operator"
 LANE = "01926f3a-0000-7000-8000-0000000000{:02d}"
 
 
@@ -70,6 +87,9 @@ class Node:
             raise Unreachable("node", "is away", fault=Fault.NODE)
         return self.rate
 
+    async def tip(self) -> Tip:
+        return Tip(Height(TIP), "b0" * 32, NOW, NOW)
+
     async def relay_floor(self) -> FeeRate:
         return FeeRate(25)
 
@@ -84,10 +104,12 @@ class House:
     node: Node
     terms: Terms
     static: Path
+    engine: Engine
     count: int = 0
     now: UnixTime = NOW
     ids: tuple[str, ...] = ENTRY_IDS
     players: tuple[str, ...] = PLAYERS
+    keys: tuple[SecretKey, ...] = KEYS
     funding: str = "f1" * 32
     outcome: str = "0c" * 32
     split: str = "5b" * 32
@@ -172,6 +194,26 @@ class House:
             await tx.set_watches(lane, watches)
             await tx.add_hits(header, [Hit(lane, watch, txid) for watch in watches])
 
+    async def signed(
+        self, method: str, path: str, body: bytes = b"", *, player: int = 0, **headers: str
+    ) -> httpx.Response:
+        """A request with a fresh proof of one of the players."""
+        proof = build_authorization(method, ORIGIN + path, body, KEYS[player], NOW)
+        given = {"authorization": proof, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return await self.browser.request(method, path, content=body, headers=given)
+
+    async def operated(self, method: str, path: str, body: bytes = b"") -> httpx.Response:
+        """A request of the operator."""
+        return await self.browser.request(method, path, content=body, headers={"authorization": f"Bearer {TOKEN}"})
+
+    async def rows(self) -> dict[str, int]:
+        """How many rows each table has."""
+        async with self.store.read_connection() as connection:
+            return {
+                table.name: await connection.scalar(select(func.count()).select_from(table)) or 0
+                for table in tables.metadata.sorted_tables
+            }
+
     async def page(self, lane: str) -> str:
         """The page of a competition, as a browser gets it."""
         answer = await self.browser.get(f"/competitions/{lane}")
@@ -218,6 +260,24 @@ def terms() -> Terms:
     return convert_strict(VECTOR["terms"], Terms, "terms")
 
 
+@cache
+def compiled_templates() -> TemplateConfig[JinjaTemplateEngine]:
+    return template_config(Assets())
+
+
+@pytest.fixture(autouse=True)
+def templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Templates are compiled once, not once an application; what differs between applications is `asset` alone."""
+
+    def reused(assets: Assets) -> TemplateConfig[JinjaTemplateEngine]:
+        config = compiled_templates()
+        environment: Environment = config.engine_instance.engine
+        environment.globals["asset"] = assets.url
+        return config
+
+    monkeypatch.setattr(application_module, "template_config", reused)
+
+
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     """A built frontend."""
@@ -230,9 +290,18 @@ def built(tmp_path: Path) -> Path:
     return directory
 
 
-@pytest.fixture
-async def house(tmp_path: Path, terms: Terms, built: Path) -> AsyncGenerator[House]:
-    store = await SqliteStore.open(tmp_path / "coordinator.db")
+def answered(engine: Engine) -> None:
+    """No loop asks here: every service counts as one that answered."""
+    for dependency in Dependency:
+        engine.dependencies.record(dependency, NOW, None)
+
+
+@asynccontextmanager
+async def open_house(
+    database: Path, terms: Terms, built: Path, *, admission: Admission | None = None, **services: Any
+) -> AsyncGenerator[House]:
+    """The application over a fresh database; of the services behind it there are only those that are given."""
+    store = await SqliteStore.open(database)
     async with store.write() as tx:
         await tx.add_block(Block(Height(TIP), "b0" * 32, "af" * 32, NOW, NOW, ()))
     node = Node()
@@ -240,18 +309,79 @@ async def house(tmp_path: Path, terms: Terms, built: Path) -> AsyncGenerator[Hou
         "store": store,
         "clock": Clockwork(wall_clock=FixedClock(), store=store, chain_time=True),
         "chain": node,
+        "secrets": SealedSecrets(store, Secret(bytes(32))),
+        **services,
     }
-    # No page talks to anything else: a call would be an error 500.
-    services: Any = {field.name: present.get(field.name, object()) for field in fields(Services)}
-    engine = Engine(Services(**services), poll_seconds=1.0)
-    api = Api(engine=engine, origin="http://test", operator_token=Secret(b"operator"), network=Network.REGTEST)
+    # Nothing else is there: a call to it would be an error 500.
+    every: Any = {field.name: present.get(field.name, object()) for field in fields(Services)}
+    engine = Engine(Services(**every), poll_seconds=1.0)
+    answered(engine)
+    api = Api(
+        engine=engine,
+        origin=ORIGIN,
+        operator_token=Secret(TOKEN.encode()),
+        network=Network.REGTEST,
+        admission=admission or Admission(Limits()),
+    )
     application: Any = create_application(api, assets=Assets(built))
     # Without the lifespan: the engine's loops stay still, so a page shows exactly the facts of its test.
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     headers = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as browser:
-        yield House(store, application, browser, node, terms, built)
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers) as browser:
+        yield House(store, application, browser, node, terms, built, engine)
     await store.close()
+
+
+@pytest.fixture
+async def house(new_database: Path, terms: Terms, built: Path) -> AsyncGenerator[House]:
+    async with open_house(new_database, terms, built) as opened:
+        yield opened
+
+
+class Purse:
+    """The coordinator's wallet and its Lightning node, as far as the operator's routes ask."""
+
+    async def script_for(self, lane: str, purpose: str) -> bytes:
+        return b"\x51\x20" + bytes.fromhex(PLAYERS[0])
+
+    async def balance(self) -> int:
+        return 2
+
+    async def total(self) -> int:
+        return 3
+
+    async def info(self) -> object:
+        raise Unreachable("lightning", "is away", fault=Fault.LIGHTNING)
+
+    async def liquidity(self) -> Liquidity:
+        return Liquidity(outbound=Sats(4), inbound=Sats(5))
+
+
+class Away:
+    """An oracle and a signer that do not answer."""
+
+    async def enclaves(self) -> object:
+        raise Unreachable("keymeld", "is away", fault=Fault.SIGNER)
+
+    async def public_key(self) -> bytes:
+        raise Unreachable("oracle", "is away", fault=Fault.ORACLE)
+
+    async def sources(self) -> object:
+        raise Unreachable("oracle", "is away", fault=Fault.ORACLE)
+
+
+@pytest.fixture
+async def edge(new_database: Path, terms: Terms, built: Path) -> AsyncGenerator[House]:
+    """A house for every route, in which no limit of requests is met."""
+    endless = Rate(per_second=1e9, burst=1_000_000_000)
+    purse = Purse()
+    services = {"wallet": purse, "lightning": purse, "oracle": Away(), "keymeld": Away()}
+    admission = Admission(Limits(address=endless, player=endless))
+    async with open_house(new_database, terms, built, admission=admission, **services) as opened:
+        opened.browser.headers["accept"] = "*/*"
+        await opened.engine.dependencies.look()
+        answered(opened.engine)
+        yield opened
 
 
 @pytest.fixture

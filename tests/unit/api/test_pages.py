@@ -38,7 +38,7 @@ from coordinator.views.competition import STEPS
 from coordinator.views.words import ASIDE, STATES
 from coordinator_core.nostr.nip19 import npub
 from coordinator_core.oracle.outcomes import outcome_count, ranking_index
-from coordinator_core.units import FeeRate, Sats
+from coordinator_core.units import FeeRate, Sats, UnixTime
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 CONTRACT: dict[str, Any] = {"attempt": 1, "contract": "c0" * 32}
@@ -280,7 +280,8 @@ async def test_done_with_a_debt_is_still_refreshed(house: Any, pinned: Any) -> N
     outcome = ranking_index((2, 0), 3)
     facts = [*house.entries(3, HoldState.SETTLED), *pinned(house), house.payout(2, PrizeState.PAID)]
     role = f"sweep:reclaim:{house.ids[0]}"
-    swept = [Built(attempt=1, role=role, txid="c1" * 32), Sent(role=role, txid="c1" * 32)]
+    built = Built(attempt=1, role=role, txid="c1" * 32, spends=f"{house.split}:0", at=UnixTime(0))
+    swept = [built, Sent(role=role, txid="c1" * 32)]
     lane = await house.competition(Completed(funding_txid=house.funding, outcome=outcome), [*facts, *swept])
     await house.confirm(lane, house.outcome, f"{house.funding}:1")
     await house.confirm(lane, house.split, f"{house.outcome}:0")

@@ -52,7 +52,8 @@ def test_a_player_goes_on_from_what_was_kept_and_no_secret_is_in_it(home):
     keys = home.keys()
     player = Player("http://c", keys, NoWallet(), NAME)  # type: ignore[arg-type]
     player.terms_hash, player.entry_id, player.ticket_hash = bytes([1]) * 32, NAME, "ab" * 32
-    player.invoice, player.outpoint, player.payout_request = "lnbcrt1x", f"{'cd' * 32}:1", "lnbcrt1y"
+    player.invoice, player.contract, player.payout_request = "lnbcrt1x", "cd" * 32, "lnbcrt1y"
+    player.entries_seen = {NAME: "ef" * 32}
     player.picks = (Pick(target="KORD", metric="temp_high", choice=Choice.PAR),)
     player.sealing = Sealing(2, {"a": 1}, {"b": 2}, "{}")
     state = EntryState(url="http://c", competition=NAME)
@@ -60,7 +61,17 @@ def test_a_player_goes_on_from_what_was_kept_and_no_secret_is_in_it(home):
     home.save(state)
     again = Player("http://c", keys, NoWallet(), NAME)  # type: ignore[arg-type]
     home.entry(NAME).give_to(again)
-    for name in ("terms_hash", "entry_id", "ticket_hash", "invoice", "outpoint", "payout_request", "picks", "sealing"):
+    for name in (
+        "terms_hash",
+        "entry_id",
+        "ticket_hash",
+        "invoice",
+        "contract",
+        "entries_seen",
+        "payout_request",
+        "picks",
+        "sealing",
+    ):
         assert getattr(again, name) == getattr(player, name), name
     text = (home.directory / f"{NAME}.json").read_text()
     for secret in (keys.seed.reveal(), keys.secret.reveal(), keys.identity.reveal()):

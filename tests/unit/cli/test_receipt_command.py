@@ -99,5 +99,5 @@ def test_a_contract_counts_only_when_the_chain_has_it(judge, server, terms, tmp_
     assert (result.exit_code, result.stdout.split(":")[0]) == (1, "fraud"), result.stderr
     server.answers[f"GET /tx/{txid}/hex"] = b"0200"
     broken = judge("--esplora", server.url, "--contract", path)
-    assert broken.exit_code == 2
-    assert "esplora transaction" in broken.stderr
+    assert broken.exit_code == 1
+    assert f"esplora: /tx/{txid}/hex answered no transaction" in broken.stderr

@@ -5,7 +5,9 @@ import pytest
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import closing, watching
 from coordinator.domain.competitions import states as s
+from coordinator.views.closing import keymeld_status
 from coordinator_core.competition.closing import max_signing_sessions
+from coordinator_core.units import UnixTime
 from tests.support import lanes as b
 from tests.support.lanes import Story
 
@@ -120,6 +122,19 @@ def test_forwarded_approval_is_not_forwarded_again_and_a_fresh_one_has_a_key_of_
     assert wanted == {f"keymeld.approve/1/batch-1-0/{e}/{b.WALL + 20}" for e in b.ROSTER[1:]}
     story.put(b.approval("entry-2", "batch-1-0", at=b.WALL + 90))
     assert f"keymeld.approve/1/batch-1-0/entry-2/{b.WALL + 90}" in story.wants(state)
+
+
+def test_an_approval_that_left_in_vain_is_not_forwarded_again_but_counts_as_given(story: Story) -> None:
+    state = b.awaiting_signing()
+    story.put(b.batches(count=1), *b.approvals(count=1))
+    spent = f.ApprovalSpent(attempt=1, entry_id="entry-1", session_id="batch-1-0", timestamp=UnixTime(b.WALL + 20))
+    wanted = {key for key in story.put(spent).wants(state) if key.startswith("keymeld.approve/")}
+    assert wanted == {f"keymeld.approve/1/batch-1-0/{e}/{b.WALL + 20}" for e in b.ROSTER[1:]}
+    assert story.set(wall=b.WALL + b.APPROVALS).step(state) is None
+    assert keymeld_status(state, story.lane, "entry-1")["approved"] == []
+    assert keymeld_status(state, story.lane, "entry-2")["approved"] == ["batch-1-0"]
+    story.put(b.approval("entry-1", "batch-1-0", at=b.WALL + 90))
+    assert f"keymeld.approve/1/batch-1-0/entry-1/{b.WALL + 90}" in story.wants(state)
 
 
 def test_contract_is_assembled_when_every_batch_is_signed(story: Story) -> None:

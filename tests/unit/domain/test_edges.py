@@ -265,7 +265,15 @@ EDGES = [
     Edge("held money", lambda: s.Returning(reason="r", ends_in="failed"), None, HELD),
     Edge("open invoice", lambda: s.Returning(reason="r", ends_in="failed"), None, b.seats(state=HoldState.OPEN)),
     Edge("coins reserved", lambda: s.Returning(reason="r", ends_in="failed"), None, [b.posted()]),
-    Edge("all back: failed", lambda: s.Returning(reason="r", ends_in="failed"), s.Failed, SETTLED, reason="r"),
+    Edge("debts unrecorded", lambda: s.Returning(reason="r", ends_in="failed"), None, SETTLED),
+    Edge("one debt unrecorded", lambda: s.Returning(reason="r", ends_in="failed"), None, [*SETTLED, b.owed("entry-1")]),
+    Edge(
+        "all back: failed",
+        lambda: s.Returning(reason="r", ends_in="failed"),
+        s.Failed,
+        [*SETTLED, *all_of(b.owed)],
+        reason="r",
+    ),
     Edge(
         "all back: canceled",
         lambda: s.Returning(reason="r", ends_in="cancelled"),

@@ -39,7 +39,8 @@ def test_decided_when_the_shortest_hold_has_six_blocks_left(left: Story, blocks:
 
 def test_settled_all_when_the_node_held_the_funding(left: Story) -> None:
     left.put(f.HoldsDecided(attempt=1, settle=True, at_height=b.Height(b.TIP)))
-    assert kinds(left) == {"chain.broadcast/funding/1"} | of_all("ln.settle")
+    # Tickets are settled over an unconfirmed funding: it is bumped until it confirms.
+    assert kinds(left) == {"chain.broadcast/funding/1", "chain.bump/funding/1"} | of_all("ln.settle")
 
 
 def test_canceled_all_and_the_coin_taken_back_when_it_did_not(left: Story) -> None:

@@ -72,6 +72,7 @@ def right(state: FundingReady, read: HoldsRead, height: Height) -> Step[FundingC
 """
 
 
+@pytest.mark.starts_processes("the type checker is a program")
 def test_each_mistake_is_an_error_of_its_line_and_the_right_use_is_none(tmp_path: Path) -> None:
     sample = tmp_path / "sample.py"
     sample.write_text(SAMPLE)

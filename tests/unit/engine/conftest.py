@@ -1,9 +1,7 @@
-"""An engine's parts on the real store: a migrated database file is copied for each test."""
+"""An engine's parts on the real store of each test."""
 
 from __future__ import annotations
 
-import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,22 +27,9 @@ from tests.support.ports import Clock, DataChain, LedgerLightning, MemorySecrets
 from tests.support.scene import BookOracle, BookWallet
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("schema") / "migrated.db"
-
-    async def make() -> None:
-        await (await SqliteStore.open(path)).close()
-
-    asyncio.run(make())
-    return path
-
-
 @pytest.fixture
-async def store(migrated: Path, tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    path = tmp_path / "coordinator.db"
-    shutil.copy(migrated, path)
-    opened = await SqliteStore.open(path)
+async def store(new_database: Path) -> AsyncIterator[SqliteStore]:
+    opened = await SqliteStore.open(new_database)
     yield opened
     await opened.close()
 

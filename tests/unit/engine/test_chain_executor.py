@@ -12,7 +12,7 @@ from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.domain.facts import HoldState
 from coordinator.engine.duty import Again, Done, Outcome
-from coordinator.engine.executors import chain as executor_module
+from coordinator.engine.executors import transactions as executor_module
 from coordinator.engine.executors.chain import BroadcastExecutor
 from coordinator.engine.executors.contracts import funding_was_signed
 from coordinator.engine.executors.lightning import entry_key_secret, payout_secret, ticket_secret
@@ -120,7 +120,8 @@ class TestOrder:
         bench.house.chain.verdicts[txid] = BroadcastResult(verdict, "words")
         refused = await run(bench, story.put(*first.facts), "funding", b.funding_broadcasted())
         assert isinstance(refused, Again)
-        assert refused.facts == ()
+        too_little = verdict is BroadcastVerdict.FEE_TOO_LOW
+        assert refused.facts == ((f.BelowFloor(attempt=1, role="funding"),) if too_little else ())
         assert refused.reason == f"funding: {verdict.value}: words"
 
     async def test_coin_is_taken_back_through_the_same_input(self, bench, story: Story) -> None:

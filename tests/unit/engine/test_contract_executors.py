@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from uuid import UUID
 
 import pytest
 
+from coordinator.adapters.bitcoin import OnchainWallet
 from coordinator.domain import duties as d
 from coordinator.domain import facts as f
 from coordinator.engine.duty import Again, Done
 from coordinator.engine.executors import contracts, oracle
 from coordinator.engine.executors.contracts import funding_duty, read_signatures
+from coordinator.ports.bitcoin import Coin, Network, Outpoint
 from coordinator.ports.oracle import PlanFinding, PlanProblem
 from coordinator_core.dlc.contract import Contract
 from coordinator_core.dlc.outcomes import EXPIRY
@@ -18,7 +21,9 @@ from coordinator_core.dlc.serialization import parameters_from_json
 from coordinator_core.errors import InvalidInput, InvalidSignature, Misuse, VerificationFailed
 from coordinator_core.musig2 import SoloSigner
 from coordinator_core.secp256k1 import SecretKey
+from coordinator_core.secret import Secret
 from coordinator_core.transaction import OutPoint
+from coordinator_core.units import Confirmations, Sats
 from tests.support import lanes as b
 from tests.support import scene
 from tests.support.lanes import Story
@@ -147,6 +152,52 @@ class TestRelease:
             await tx.pin(funding_duty(b.LANE, 1), "raw", b"signed")
         assert await self.run(bench) == Done([f.CoinsReleased(attempt=1)])
         assert bench.services.wallet.released == []
+
+
+class TestPinOutlivesItsAttempt:
+    """keymeld fails the attempt while its contract is being pinned: whichever is written first, no coin stays taken."""
+
+    @pytest.fixture
+    async def wallet(self, bench) -> OnchainWallet:
+        house = bench.house
+        wallet = OnchainWallet(house.store, house.chain, Secret(b"\x01" * 32), Network.REGTEST)
+        coin = Coin(Outpoint("c" * 64, 0), Sats(1_000_000), await wallet.script_for("o", "d"), Confirmations(6))
+
+        async def coins_of(scripts: object) -> tuple[Coin, ...]:
+            return (coin,)
+
+        house.chain.coins_of = coins_of
+        bench.services = dataclasses.replace(bench.services, wallet=wallet)
+        return wallet
+
+    async def pin(self, bench, story: Story):
+        task = await bench.task(TestPin.duty, b.entries_submitted(1, scene.ROSTER), story)
+        return await contracts.PinContractExecutor(bench.services)(task)
+
+    async def release(self, bench):
+        task = await bench.task(d.ReleaseCoins(attempt=1), b.event_created(2), Story())
+        return await contracts.ReleaseCoinsExecutor(bench.services)(task)
+
+    async def test_pinned_first(self, bench, story: Story, wallet: OnchainWallet) -> None:
+        assert isinstance(await self.pin(bench, story), Done)
+        assert await wallet.balance() == 0
+        await self.release(bench)
+        assert await wallet.balance() == 1_000_000
+
+    async def test_released_first(self, bench, story: Story, wallet: OnchainWallet) -> None:
+        await self.release(bench)
+        late = await self.pin(bench, story)
+        assert isinstance(late, Again)
+        assert "was released" in late.reason
+        assert await wallet.balance() == 1_000_000
+
+    async def test_the_next_attempt_gets_the_coin(self, bench, story: Story, wallet: OnchainWallet) -> None:
+        await self.pin(bench, story)
+        await self.release(bench)
+        second = d.PinContract(attempt=2, roster=scene.ROSTER, event_id="e")
+        story.put(scene.oracle_event(2))
+        task = await bench.task(second, b.entries_submitted(2, scene.ROSTER), story)
+        assert isinstance(await contracts.PinContractExecutor(bench.services)(task), Done)
 
 
 class TestOracle:

@@ -11,19 +11,23 @@ from coordinator.domain import duties as d
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.domain.facts import HoldState, PrizeState
+from coordinator.engine.dependencies import Away, Dependency
 from coordinator.engine.duty import Again, Done
 from coordinator.engine.executors import lightning as executors
+from coordinator.engine.new_money import NewMoney
 from coordinator.ports.bitcoin import Place
 from coordinator.ports.lightning import FailureKind, Payment, PaymentState
+from coordinator_core.competition.fees import FeeMarket
 from coordinator_core.errors import Misuse
 from coordinator_core.secret import Secret
-from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
+from coordinator_core.units import Blocks, FeeRate, Sats, Seconds, UnixTime
 from tests.support import lanes as b
 from tests.support.lanes import Story
 from tests.support.ports import transaction
 
 PREIMAGE = b"\x07" * 32
 HASH = hashlib.sha256(PREIMAGE).hexdigest()
+MARKET = FeeMarket(FeeRate(500), FeeRate(250))
 OPEN = s.CollectingEntries(terms_hash="h")
 
 
@@ -44,9 +48,11 @@ async def invoiced(bench, *hashes: str) -> None:
 
 class TestCreateInvoice:
     duty = d.CreateInvoice(entry_id="entry-1", generation=1, payment_hash=b.ticket_hash("entry-1"))
+    money = NewMoney(MARKET)
 
     async def run(self, bench, story: Story):
-        return await executors.CreateInvoiceExecutor(bench.services)(await bench.task(self.duty, OPEN, story))
+        task = await bench.task(self.duty, OPEN, story)
+        return await executors.CreateInvoiceExecutor(bench.services, lambda: self.money)(task)
 
     async def test_invoice_is_over_the_price_bound_to_the_terms_and_held_long_enough(self, bench) -> None:
         story = Story().put(b.ticket("entry-1"), b.entry("entry-1"))
@@ -59,6 +65,24 @@ class TestCreateInvoice:
         await invoiced(bench, self.duty.payment_hash)
         await self.run(bench, Story().put(b.ticket("entry-1")))
         assert bench.services.lightning.calls == ["add_hold_invoice"]
+
+    @pytest.mark.parametrize(
+        "paused",
+        [
+            *(NewMoney(MARKET, (Away(name, UnixTime(1), "does not answer"),)) for name in Dependency),
+            NewMoney(FeeMarket(FeeRate(12_000), FeeRate(250))),
+            NewMoney(None),
+        ],
+    )
+    async def test_none_is_made_while_new_money_pauses_but_one_that_exists_is_known(self, bench, paused) -> None:
+        self.money = paused
+        story = Story().put(b.ticket("entry-1"), b.entry("entry-1"))
+        waits = await self.run(bench, story)
+        assert isinstance(waits, Again)
+        assert "new money pauses" in waits.reason
+        assert bench.services.lightning.invoices == {}
+        await invoiced(bench, self.duty.payment_hash)
+        assert isinstance(await self.run(bench, story), Done)
 
     async def test_renewed_ticket_gets_none_for_its_old_hash(self, bench) -> None:
         assert await self.run(bench, Story().put(b.ticket("entry-1", 2))) == Done()
@@ -288,11 +312,12 @@ class TestPayPrize:
         tried = await self.run(bench, self.story(tries=1, failure="no_route"))
         assert tried.facts[0].state is PrizeState.UNKNOWN
         other = b.payout("entry-2", PrizeState.PAID)
-        forgot = await self.run(bench, self.story().put(other))
+        await bench.house.lane(s.Created(), other, name="another competition")
+        forgot = await self.run(bench, self.story())
         assert forgot.facts[0].state is PrizeState.UNKNOWN
         assert bench.services.lightning.sent == []
         bench.services.lightning.payments[other.payment_hash] = Payment(other.payment_hash, PaymentState.SUCCEEDED)
-        paid = await self.run(bench, self.story().put(other))
+        paid = await self.run(bench, self.story())
         assert paid.facts[-1].state is PrizeState.PAID
 
     async def test_stakes_are_paid_only_when_the_expiry_is_in_the_chain(self, bench) -> None:

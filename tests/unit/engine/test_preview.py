@@ -6,10 +6,17 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from coordinator.domain.duties import PublishTerms
+from coordinator.engine import codec
+from coordinator.engine.apply import world_of
+from coordinator.engine.commands.create import create_competition
 from coordinator.engine.commands.preview import preview
+from coordinator.engine.duty import Task
+from coordinator.engine.executors.oracle import PublishTermsExecutor
 from coordinator.ports.oracle import OracleSource, PlanFinding, PlanProblem, SourceMetric
 from coordinator.views.budget import budget_table
 from coordinator_core.competition.draft import NOAA_METRICS, read_draft
+from coordinator_core.competition.terms import decode_terms
 from coordinator_core.errors import InvalidInput, Refused, VerificationFailed
 from tests.support.scene import BookOracle
 
@@ -76,6 +83,34 @@ async def test_a_draft_scored_by_lines_has_a_row_for_each_number_of_entries_and_
     assert table["objections"] == []
     assert len(msgspec.json.decode(msgspec.json.encode(table))["rows"][2]["shares"]["ranked"]) == 2
     assert await services.store.lanes() == []
+
+
+async def test_a_cursor_that_lags_moves_no_deadline(services, make_draft, house):
+    """The node is an hour ahead of us: heights and dates are counted from where it is, as when terms are published."""
+    draft = make_draft()
+    before = await preview(services, draft)
+    for _ in range(6):
+        house.chain.mine()
+    seen = await preview(services, draft)
+    assert (await services.clock.tip()).height == before.tip == seen.tip - 6
+    assert seen.now == before.now + 6 * 600
+    assert seen.tip == (await services.chain.tip()).height
+
+
+async def test_terms_are_published_as_they_were_shown_although_the_cursor_lags(services, make_draft, house):
+    draft = make_draft(scoring="fixed")
+    lane = await create_competition(house.store, house.clockwork, house.wakeups, draft, "key")
+    for _ in range(6):
+        house.chain.mine()
+    shown = await preview(services, draft)
+    record = await house.store.lane(lane)
+    view = codec.lane_of(record, await world_of(record, house.clockwork))
+    assert view.world.tip == shown.tip - 6
+    task = Task(PublishTerms().id(lane), PublishTerms(), codec.decode_state(record.state), view, 1)
+    (published,) = (await PublishTermsExecutor(services)(task)).facts
+    terms = decode_terms(published.terms.encode())
+    assert terms.schedule == shown.terms.schedule
+    assert terms.schedule.funding_deadline > shown.tip
 
 
 async def test_what_speaks_against_it_names_field_and_fix(services, make_draft):

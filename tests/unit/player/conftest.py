@@ -1,8 +1,10 @@
 """A player, and a coordinator's answers about one ticket of it: signed receipts and real invoices."""
 
 import copy
+import dataclasses
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,9 @@ class Coordinator:
     expires_in: int = 600
     conflicts: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
-    price: dict[str, int] = field(default_factory=dict)
+    on_look: Callable[[], None] = lambda: None
+    invoice: dict[str, Any] = field(default_factory=dict)
+    """Members in which the invoice is not what was agreed."""
 
     @property
     def ticket_hash(self) -> bytes:
@@ -54,17 +58,18 @@ class Coordinator:
         assert path.endswith("/terms")
         return self.terms.to_bytes()
 
-    async def get_json(self, path: str, *, signed: bool = False) -> Any:
+    async def read(self, path: str, kind: Any, *, signed: bool = False) -> Any:
+        self.on_look()
         self.calls.append(self.ticket_state)
         expires = int(time.time()) + self.expires_in if self.entered == self.generation else None
-        return {"ticket_state": self.ticket_state, "expires_at": expires}
+        return msgspec.convert({"ticket_state": self.ticket_state, "expires_at": expires}, kind)
 
-    async def post(self, path: str, body: Any, *, signed: bool = False, method: str = "POST") -> Any:
+    async def send(self, path: str, body: Any, kind: Any, *, signed: bool = False, method: str = "POST") -> Any:
         name = "hand in" if method == "PUT" else path.rsplit("/", 1)[1]
         self.calls.append(name)
         if name in self.conflicts:
             raise ServerRefused("coordinator", 409, "competition.conflict", "entries have closed")
-        return self._invoice() if method == "PUT" else self._reservation()
+        return msgspec.convert(self._invoice() if method == "PUT" else self._reservation(), kind)
 
     def _reservation(self) -> dict[str, Any]:
         self.generation += 1
@@ -85,7 +90,7 @@ class Coordinator:
         total = offer(self.terms, FeeMarket(1_001, 250)).total
         request = PaymentRequest(
             network="bcrt",
-            amount_msat=self.price.get("msat", total * 1_000),
+            amount_msat=total * 1_000,
             timestamp=int(time.time()),
             payment_hash=self.ticket_hash,
             payment_addr=bytes(32),
@@ -93,7 +98,7 @@ class Coordinator:
             description=None,
             description_hash=self.terms.hash,
         )
-        return {"payment_request": encode(request, NODE)}
+        return {"payment_request": encode(dataclasses.replace(request, **self.invoice), NODE)}
 
 
 class RecordingWallet:
@@ -102,6 +107,7 @@ class RecordingWallet:
     def __init__(self) -> None:
         self.paid: list[str] = []
         self.reason: str | None = None
+        self.under_way: set[str] = set()
         self.on_pay = lambda: None
 
     async def close(self) -> None:
@@ -113,6 +119,12 @@ class RecordingWallet:
 
     async def failure(self, payment_hash: str) -> str | None:
         return self.reason
+
+    async def pending(self, payment_hash: str) -> bool:
+        return payment_hash in self.under_way
+
+    async def received(self, payment_request: str) -> bool:
+        return False
 
     async def payment_preimage(self, payment_hash: str) -> None:
         return None

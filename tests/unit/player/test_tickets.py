@@ -106,12 +106,46 @@ async def test_a_declined_price_signs_and_pays_nothing(make_player, picks):
     assert wallet.paid == []
 
 
-async def test_an_invoice_over_another_price_is_not_paid(make_player, picks):
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"amount_msat": 99_000_000}, "asks for another price"),
+        ({"amount_msat": None}, "asks for another price"),
+        ({"payment_hash": bytes(32)}, "has another payment hash"),
+        ({"description_hash": bytes(32)}, "does not name the terms"),
+        ({"description_hash": None, "description": "a ticket"}, "does not name the terms"),
+        ({"final_cltv_delta": 433}, "holds the payment for too long"),
+    ],
+)
+async def test_an_invoice_that_is_not_for_what_was_agreed_is_not_paid(make_player, picks, change, text):
     player, coordinator, wallet = make_player()
-    coordinator.price["msat"] = 99_000_000
-    with pytest.raises(VerificationFailed, match="another price"):
+    coordinator.invoice = change
+    with pytest.raises(VerificationFailed, match=text) as refused:
         await player.join(picks)
+    assert refused.value.fault is Fault.COORDINATOR
     assert wallet.paid == []
+    assert player.invoice == ""
+
+
+async def test_no_second_invoice_is_paid_while_the_money_for_the_first_is_under_way(make_player, picks):
+    """The coordinator says that the invoice expired; the wallet knows that the payment did not fail."""
+    player, coordinator, wallet = make_player()
+    looks = 0
+
+    def paid():
+        wallet.under_way = {player.ticket_hash}
+        coordinator.expires_in = -60
+
+    def look():
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            coordinator.ticket_state = "ACCEPTED"
+
+    wallet.on_pay, coordinator.on_look = paid, look
+    await player.join(picks)
+    assert "renewal" not in coordinator.calls
+    assert len(wallet.paid) == 1
 
 
 async def test_terms_that_changed_since_are_refused(make_player, picks):

@@ -14,12 +14,12 @@ class Completed(State, frozen=True, kw_only=True, tag="completed"):
 
 
 class Cancelled(State, frozen=True, kw_only=True, tag="cancelled"):
-    """Ended by a rule or a person; everything was given back."""
+    """Ended by a rule or a person; everything was given back, or is owed."""
 
     reason: str
 
 
 class Failed(State, frozen=True, kw_only=True, tag="failed"):
-    """Ended because a service failed; everything was given back."""
+    """Ended because a service failed; everything was given back, or is owed."""
 
     reason: str

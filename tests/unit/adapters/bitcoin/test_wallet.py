@@ -178,6 +178,20 @@ async def test_a_released_coin_is_free_and_its_plan_is_gone(funded: tuple[Onchai
         await wallet.sign(plan)
 
 
+async def test_a_released_purpose_gets_no_plan_any_more(funded: tuple[OnchainWallet, Coins]) -> None:
+    wallet, _ = funded
+    free = await wallet.balance()
+    for purpose in ("funding/1", "funding/2"):
+        if purpose == "funding/1":
+            await wallet.plan_funding("a", purpose, OUTPUT, RATE)
+        await wallet.release("a", purpose)
+        with pytest.raises(Rejected, match="was released"):
+            await wallet.plan_funding("a", purpose, OUTPUT, RATE)
+    assert await wallet.balance() == free
+    assert (await wallet.plan_funding("a", "funding/3", OUTPUT, RATE)).coins
+    assert (await wallet.plan_funding("b", "funding/1", OUTPUT, RATE)).coins
+
+
 async def test_a_purpose_cannot_get_a_plan_for_something_else(funded: tuple[OnchainWallet, Coins]) -> None:
     wallet, _ = funded
     await wallet.plan_funding("a", "funding/1", OUTPUT, RATE)
@@ -214,7 +228,7 @@ async def test_any_coin_of_an_earlier_funding_will_do_but_one_must(store: Sqlite
     coins.spend(group[1])
     for groups in ([group], [[]]):
         with pytest.raises(Rejected, match="may be in the chain"):
-            await wallet.plan_funding("a", "funding/2", OUTPUT, RATE, must_spend_one_of=groups)
+            await wallet.plan_funding("a", "funding/3", OUTPUT, RATE, must_spend_one_of=groups)
 
 
 async def test_another_lanes_coin_is_not_taken_to_rule_a_funding_out(funded: tuple[OnchainWallet, Coins]) -> None:

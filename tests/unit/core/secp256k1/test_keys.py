@@ -151,6 +151,7 @@ def test_collecting_a_key_wipes_it() -> None:
     assert bytes(ffi.buffer(memory)) == bytes(32)
 
 
+@pytest.mark.starts_processes("the rule is about what a fork inherits")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_signs_with_a_context_of_its_own() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,26 @@ def options() -> NodeOptions:
 def node(tmp_path: Path, options: NodeOptions) -> Iterator[EmbeddedNode]:
     with EmbeddedNode(tmp_path / "node", options) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def shared_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNode]:
+    options = NodeOptions(start_time=START, frozen=True)
+    with EmbeddedNode(tmp_path_factory.mktemp("shared") / "node", options) as opened:
+        yield opened
+
+
+@pytest.fixture
+def unchanged_node(shared_node: EmbeddedNode) -> Iterator[EmbeddedNode]:
+    """A node for what is only read or refused: one for a module, and each test must leave it as it was."""
+
+    def state() -> tuple[object, ...]:
+        mempool = [entry.transaction.txid for entry in shared_node.mempool]
+        return shared_node.chain.tip, shared_node.clock.now(), mempool, deepcopy(shared_node.settings)
+
+    before = state()
+    yield shared_node
+    assert state() == before
 
 
 class Key:
@@ -104,6 +125,16 @@ def coin(node: EmbeddedNode, key: Key) -> Callable[..., tuple[OutPoint, TxOutput
 @pytest.fixture
 def call(node: EmbeddedNode) -> Callable[..., Any]:
     """Call a method; its result, or {"code", "message"} of its error."""
+    return caller(node)
+
+
+@pytest.fixture
+def call_unchanged(unchanged_node: EmbeddedNode) -> Callable[..., Any]:
+    """The same, of a node that must stay as it is."""
+    return caller(unchanged_node)
+
+
+def caller(node: EmbeddedNode) -> Callable[..., Any]:
     dispatcher = Dispatcher(Context(node, stop=lambda: None, uptime_seconds=lambda: 0))
 
     def do(method: str, *params: Any) -> Any:

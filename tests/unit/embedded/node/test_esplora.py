@@ -205,7 +205,8 @@ def test_fee_estimates(node: EmbeddedNode, get: Callable[[str], Any]) -> None:
         ("/faucet", 405),
     ],
 )
-def test_what_cannot_be_found_or_read(context: Context, path: str, status: int) -> None:
+def test_what_cannot_be_found_or_read(unchanged_node: EmbeddedNode, path: str, status: int) -> None:
+    context = Context(unchanged_node, stop=lambda: None, uptime_seconds=lambda: 0)
     assert answer(context, "GET", path, b"").status == status
 
 

@@ -211,6 +211,6 @@ def test_estimates_answer_the_largest_known_target_below(node: EmbeddedNode, cal
 
 
 @pytest.mark.parametrize("rate", [-1, 100_000_001])
-def test_rates_out_of_range_are_refused(node: EmbeddedNode, rate: int) -> None:
+def test_rates_out_of_range_are_refused(unchanged_node: EmbeddedNode, rate: int) -> None:
     with pytest.raises(InvalidInput, match="block_floor"):
-        node.set_fees(block_floor=rate)
+        unchanged_node.set_fees(block_floor=rate)

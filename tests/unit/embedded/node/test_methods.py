@@ -88,8 +88,8 @@ def test_time_over_rpc(node: EmbeddedNode, call: Callable[..., Any]) -> None:
         ("getblock", ["ff" * 32, None], -5),
     ],
 )
-def test_refusals(call: Callable[..., Any], method: str, params: list[Any], code: int) -> None:
-    assert call(method, *params)["code"] == code
+def test_refusals(call_unchanged: Callable[..., Any], method: str, params: list[Any], code: int) -> None:
+    assert call_unchanged(method, *params)["code"] == code
 
 
 def test_maximum_fee_and_burn_can_be_lifted(

@@ -25,7 +25,7 @@ RECORDED_AT = 1_795_259_684
 VECTORS = Path(__file__).parents[3] / "vectors" / "bitcoind" / "exchanges.jsonl"
 EXCHANGES = [json.loads(line, parse_float=str) for line in VECTORS.read_text().splitlines()]
 HTTP_ONLY = {"http_get", "auth_wrong", "auth_missing"}
-"""Compared over HTTP in test_server."""
+"""Compared over HTTP in tests/services/node."""
 NOT_SERVED = {name for name in (e["name"] for e in EXCHANGES) if name.startswith("startup_")}
 """The embedded node listens only when it is ready."""
 OWN_VALUES = {

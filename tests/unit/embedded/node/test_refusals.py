@@ -164,12 +164,12 @@ def test_a_version_3_child_is_small(
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x02", bytes(10), bytes(200)])
-def test_bytes_that_are_no_transaction(node: EmbeddedNode, raw: bytes) -> None:
+def test_bytes_that_are_no_transaction(unchanged_node: EmbeddedNode, raw: bytes) -> None:
     with pytest.raises(InvalidInput):
-        node.send(raw)
+        unchanged_node.send(raw)
 
 
-def test_the_faucet_says_when_it_is_dry(node: EmbeddedNode) -> None:
+def test_the_faucet_says_when_it_is_dry(unchanged_node: EmbeddedNode) -> None:
     with pytest.raises(FundsMissing):
-        node.fund(TAPROOT, 20_000 * 100_000_000)
-    assert len(node.mempool) == 0
+        unchanged_node.fund(TAPROOT, 20_000 * 100_000_000)
+    assert len(unchanged_node.mempool) == 0

@@ -16,7 +16,8 @@ import httpx
 import pytest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-Sign = Callable[..., dict[str, Any]]
+from tests.support.nostr_events import sign
+
 Start = Callable[[], tuple[subprocess.Popen[str], str]]
 
 
@@ -80,9 +81,9 @@ async def connected(url: str) -> AsyncIterator[Client]:
             await client.gone.wait()
 
 
-async def test_kill_9_loses_no_event_that_was_acknowledged(start: Start, event: Sign) -> None:
+async def test_kill_9_loses_no_event_that_was_acknowledged(start: Start) -> None:
     process, url = start()
-    made = event(kind=1059, content="kept", tags=[["p", "aa" * 32]], created_at=1_700_000_000)
+    made = sign(kind=1059, content="kept", tags=[["p", "aa" * 32]], created_at=1_700_000_000)
     async with connected(url) as client:
         assert await client.say("EVENT", made) == ["OK", made["id"], True, ""]
         process.send_signal(signal.SIGKILL)
@@ -94,11 +95,11 @@ async def test_kill_9_loses_no_event_that_was_acknowledged(start: Start, event: 
         assert await client.hear() == ["EOSE", "a"]
 
 
-async def test_one_client_hears_another(start: Start, event: Sign) -> None:
+async def test_one_client_hears_another(start: Start) -> None:
     _, url = start()
     async with connected(url) as reader, connected(url) as writer:
         assert await reader.say("REQ", "all", {"kinds": [1059]}) == ["EOSE", "all"]
-        made = event(kind=1059, created_at=1_700_000_000)
+        made = sign(kind=1059, created_at=1_700_000_000)
         assert (await writer.say("EVENT", made))[2] is True
         assert await reader.hear() == ["EVENT", "all", made]
         await writer.send(b"binary", binary=True)

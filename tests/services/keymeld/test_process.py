@@ -1,4 +1,4 @@
-"""The process: ready line, end on SIGTERM, end with its parent, refusal of mainnet."""
+"""The process: ready line, end on SIGTERM, end with its parent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from coordinator.embedded.keymeld.__main__ import main
+from tests.support.keymeld_party import Clock, Party
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "coordinator.embedded.keymeld", "--port", "0"]
 
 
@@ -33,7 +33,7 @@ def start(tmp_path):
         process.communicate()
 
 
-async def test_ready_line_flow_and_clean_end(start, make_party):
+async def test_ready_line_flow_and_clean_end(start):
     process = start()
     ready = json.loads(process.stdout.readline())
     assert ready["service"] == "keymeld"
@@ -41,24 +41,13 @@ async def test_ready_line_flow_and_clean_end(start, make_party):
     assert ready["url"].startswith("http://127.0.0.1:")
     assert ready["control"] != ready["url"]
     async with httpx.AsyncClient(base_url=ready["url"]) as client:
-        party = await make_party(http=client).completed()
+        party = await Party(client, Clock()).completed()
         assert (await party.sign([party.item(b"\x01" * 32)]))["status"] == "completed"
         assert (await client.get(ready["control"] + "/control/faults")).json() == {"faults": []}
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0
     assert (out, err) == ("", "")
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--network", "mainnet"], ["--network", "bitcoin"], ["--enclaves", "0"], ["--enclaves", "17"]]
-)
-def test_mainnet_and_bad_arguments_are_refused(arguments, tmp_path, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["--data-dir", str(tmp_path / "state"), *arguments])
-    assert ended.value.code == 2
-    assert (arguments[1] if arguments[0] == "--network" else "--enclaves") in capsys.readouterr().err
-    assert not (tmp_path / "state").exists()
 
 
 def test_it_ends_with_its_parent(tmp_path):

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "coordinator.embedded.node"]
 FLAGS = ["--genesis-time", "1795000000", "--frozen", "--bootstrap-blocks", "110"]
 

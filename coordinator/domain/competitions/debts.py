@@ -1,0 +1,25 @@
+"""Tickets that were settled although no contract came about: each becomes a debt (money sections 3 and 7)."""
+
+from __future__ import annotations
+
+from coordinator.domain.facts import HoldState, Invoice, Owed
+from coordinator.domain.lane import Lane
+from coordinator_core.receipts.debt import DebtReason
+from coordinator_core.units import Sats
+
+
+def unrecorded(lane: Lane) -> tuple[Invoice, ...]:
+    """Settled tickets of a competition without a contract whose debt is not written down yet."""
+    recorded = {owed.payment_hash for owed in lane.facts.all(Owed) if owed.reason is DebtReason.TICKET}
+    settled = (invoice for invoice in lane.facts.all(Invoice) if invoice.state is HoldState.SETTLED)
+    return tuple(invoice for invoice in settled if invoice.payment_hash not in recorded)
+
+
+def of_entry(lane: Lane, entry_id: str) -> tuple[Owed, ...]:
+    """What is owed to the owner of an entry, besides its prize."""
+    return tuple(owed for owed in lane.facts.all(Owed) if owed.entry_id == entry_id)
+
+
+def total(lane: Lane) -> Sats:
+    """Sum of the recorded debts of a competition, besides prizes."""
+    return Sats(sum(owed.amount for owed in lane.facts.all(Owed)))

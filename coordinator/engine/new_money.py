@@ -1,0 +1,98 @@
+"""Whether new money may come in now: reservations, and invoices for signed entries (money section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from coordinator.domain.competitions.attendance import barred_until
+from coordinator.domain.facts import Attended, Missed
+from coordinator.engine.dependencies import FAULTS, Away, Dependency
+from coordinator.engine.submit import Conflict
+from coordinator.ports.store import Store
+from coordinator_core.competition.closing import BARRED_SECONDS
+from coordinator_core.competition.fees import FeeMarket, NoFeeEstimate, PriceLines, offer
+from coordinator_core.competition.terms import Terms
+from coordinator_core.errors import Fault, Refused
+from coordinator_core.units import UnixTime
+
+RETRY_SECONDS = 15
+
+
+class NewMoneyPaused(Refused):
+    """A service that every competition needs is away: no new ticket until it is back. What was paid stands."""
+
+    code = "competition.paused"
+
+
+class Barred(Conflict):
+    """A player that sealed in no attempt of a closing gets no new ticket for a day."""
+
+    code = "competition.barred"
+
+
+class Pause(Struct, frozen=True):
+    """Why no ticket is sold now. `since` is None for fees: they are what they are now."""
+
+    dependency: str
+    reason: str
+    since: UnixTime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMoney:
+    """Fees and services as of now, and what is known of the player that asks. `market` None: the node did not say."""
+
+    market: FeeMarket | None
+    away: Sequence[Away] = ()
+    barred_until: UnixTime | None = None
+    """Set for a player that is kept out of new reservations (wall clock)."""
+
+    def require_unbarred(self) -> None:
+        """Raises Barred for a player that is kept out of new reservations."""
+        if self.barred_until is not None:
+            raise Barred(
+                "player",
+                "sealed no key in a closing that it had a seat in",
+                f"new tickets again from {_date(self.barred_until)}, or once you seal in another closing",
+                fault=Fault.PLAYER,
+            )
+
+    def price(self, terms: Terms) -> PriceLines:
+        """The price of a ticket now. Raises NewMoneyPaused, or Refused as fees.offer does."""
+        if self.away:
+            named = ", ".join(f"{away.sentence} since {_date(away.since)}" for away in self.away)
+            raise NewMoneyPaused(
+                "competition",
+                f"sells no ticket now: {named}",
+                "try again later; what is paid already is safe",
+                fault=FAULTS[self.away[0].dependency],
+            )
+        if self.market is None:
+            reason = "the node does not answer, so the network fee is not known"
+            raise NoFeeEstimate("fee_market", reason, "wait for it", fault=Fault.NODE)
+        return offer(terms, self.market)
+
+    def pauses(self, terms: Terms) -> tuple[Pause, ...]:
+        """Everything that speaks against a new ticket now."""
+        if self.away:
+            return tuple(Pause(away.dependency.value, away.reason, away.since) for away in self.away)
+        try:
+            self.price(terms)
+        except Refused as refusal:
+            return (Pause(Dependency.CHAIN.value, refusal.reason, None),)
+        return ()
+
+
+async def bar_of(store: Store, player: bytes, now: UnixTime) -> UnixTime | None:
+    """When a player (x-only key) gets new tickets again, by what is known of it in all competitions; None: at once."""
+    since = UnixTime(now - BARRED_SECONDS)
+    missed = await store.facts_of(Missed, player.hex(), since)
+    return barred_until(missed, await store.facts_of(Attended, player.hex(), since), now)
+
+
+def _date(moment: UnixTime) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

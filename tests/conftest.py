@@ -1,0 +1,21 @@
+"""What every folder of tests shares: the fixtures of the real daemons, and what is said when they are not run."""
+
+from tests.regtest.plugin import (
+    pytest_collection_modifyitems,
+    pytest_runtest_makereport,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+    real_chain,
+    real_daemons,
+    real_rig,
+)
+
+__all__ = [
+    "pytest_collection_modifyitems",
+    "pytest_runtest_makereport",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+    "real_chain",
+    "real_daemons",
+    "real_rig",
+]

@@ -1,0 +1,5 @@
+"""What all property tests share: they start no process."""
+
+from tests.support.processes import pytest_runtest_setup, pytest_runtest_teardown, started_processes
+
+__all__ = ["pytest_runtest_setup", "pytest_runtest_teardown", "started_processes"]
