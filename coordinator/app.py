@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +14,12 @@ import structlog
 from litestar import Litestar
 
 from coordinator.adapters.bitcoin import CoreNode, EsploraNode, OnchainWallet
+from coordinator.adapters.bitcoin.condition import CoreExamination, EsploraExamination
 from coordinator.adapters.bitcoin.rpc import CoreRpc
 from coordinator.adapters.clock import SystemClock
 from coordinator.adapters.keymeld import KeymeldGateway
 from coordinator.adapters.lightning import LndNode
+from coordinator.adapters.lightning.condition import LndExamination
 from coordinator.adapters.notify import LogNotifier
 from coordinator.adapters.oracle import NoaaOracle, NoaaSettings
 from coordinator.adapters.secrets import SealedSecrets, load_or_create_seed
@@ -23,11 +27,14 @@ from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.api.admission import Admission, Limits, Rate
 from coordinator.api.application import create_application
 from coordinator.api.context import Api
+from coordinator.api.examinations import Examinations
 from coordinator.config.settings import LimitSettings, Settings, rpc_password
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.engine import Engine
 from coordinator.engine.executors.services import Services
-from coordinator.ports.bitcoin import Chain, Network
+from coordinator.ports.bitcoin import Network
+from coordinator.ports.condition import Examined
+from coordinator.ports.faults import Unsuitable
 from coordinator.ports.notify import Notifier
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.secret import Secret
@@ -75,8 +82,9 @@ async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -
         NoaaSettings(url=settings.oracle.url, is_mainnet=network is Network.MAINNET), keys.signing_key("nostr"), clock
     )
     stack.push_async_callback(oracle.close)
+    examined = (LndExamination(lightning, lightning_name), _chain_examination(chain, network))
+    await _examine(examined)
     info = await lightning.info()
-    await _check_networks(chain, network, info.network, lightning_name)
     wallet = OnchainWallet(store, chain, keys.wallet_seed(), network)
     services = Services(
         store=store,
@@ -102,6 +110,7 @@ async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -
         network=network,
         esplora_url=settings.bitcoin.esplora_url or "",
         admission=Admission(_limits(settings.limits)),
+        examinations=Examinations(examined),
     )
     return Coordinator(create_application(api), wallet)
 
@@ -179,14 +188,23 @@ def _delta(settings: Settings) -> Blocks | None:
     return None if delta is None else Blocks(delta)
 
 
-async def _check_networks(chain: Chain, wanted: Network, lightning: str, lightning_wanted: str) -> None:
-    found = await chain.network()
-    if found is not wanted:
-        reason = f"the node follows {found.value}, the settings say {wanted.value}"
-        raise InvalidInput("network", reason, "point both to one network", fault=Fault.COORDINATOR)
-    if lightning != lightning_wanted:
-        reason = f"Lightning runs on {lightning or 'nothing'}, the settings say {lightning_wanted}"
-        raise InvalidInput("network", reason, "point both to one network", fault=Fault.COORDINATOR)
+def _chain_examination(chain: CoreNode | EsploraNode, network: Network) -> Examined:
+    if isinstance(chain, CoreNode):
+        return CoreExamination(chain.rpc, network)
+    return EsploraExamination(chain, network)
+
+
+async def _examine(examined: Sequence[Examined]) -> None:
+    """Say what an operator should know of each service. Raises Unsuitable for one that nothing can be done with."""
+    for found in await asyncio.gather(*(item.condition() for item in examined)):
+        if found.problem and not found.answers:
+            raise Unsuitable(found.service, found.problem, fault=Fault.COORDINATOR)
+        if found.problem:
+            log.warning("not ready yet", service=found.service, version=found.version, reason=found.problem)
+        elif found.note:
+            log.warning("worth knowing", service=found.service, version=found.version, note=found.note)
+        else:
+            log.info("ready", service=found.service, version=found.version)
 
 
 def _operator_token(path: Path) -> Secret:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from ssl import SSLContext
+from ssl import SSLCertVerificationError, SSLContext
 from types import TracebackType
 from typing import Self
 
@@ -29,6 +29,7 @@ USER_AGENT = "coordinator/0.1"
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 30.0
 MAX_BODY_BYTES = 32 * 1024 * 1024
+CERTIFICATE = "its TLS certificate is not the expected one"
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -289,6 +290,11 @@ def _text(value: str | Secret) -> str:
 
 def _reason(error: httpx.HTTPError) -> str:
     # The text of some httpx errors names the whole URL; the kind alone cannot leak anything.
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, SSLCertVerificationError):
+            return f"{CERTIFICATE}: {cause.verify_message}"
+        cause = cause.__cause__ or cause.__context__
     return type(error).__name__
 
 

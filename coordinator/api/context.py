@@ -13,6 +13,7 @@ from litestar import Request
 
 from coordinator.api.admission import Admission, Limits
 from coordinator.api.auth import ReplayMemory, player_of
+from coordinator.api.examinations import Examinations
 from coordinator.engine.engine import Engine
 from coordinator.engine.executors.contracts import fee_market
 from coordinator.engine.new_money import NewMoney, bar_of
@@ -38,6 +39,7 @@ class Api:
     esplora_url: str = ""
     replays: ReplayMemory = field(default_factory=ReplayMemory)
     admission: Admission = field(default_factory=lambda: Admission(Limits()))
+    examinations: Examinations = field(default_factory=lambda: Examinations(()))
 
     @property
     def receipt_key(self) -> SecretKey:

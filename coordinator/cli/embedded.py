@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -37,6 +37,8 @@ class Stack:
     source: ChainSource = "core"
     """Where the coordinator learns of the chain."""
 
+    elsewhere: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """Services that somebody else started and ends: what their ready line would have said."""
     starter: Callable[[str, Sequence[str], Path, dict[str, str] | None], Child] = start
     outlive: bool = False
     """True: the services go on when this process ends; `starter` has to remember them."""
@@ -79,9 +81,9 @@ class Stack:
             self._embedded(name, *own.get(name, ()), *more, *self._port_options(name))
 
     def _node_to_follow(self, name: str) -> tuple[str, ...]:
-        if name not in ("lightning", "oracle") or "node" not in self.children:
+        if name not in ("lightning", "oracle") or "node" not in self.ready():
             return ()
-        node = self.children["node"].ready
+        node = self.ready()["node"]
         url, cookie = ("--bitcoin-rpc", "--bitcoin-cookie") if name == "lightning" else _CLOCK
         return (url, node["url"], cookie, node["rpc_cookie_file"])
 
@@ -118,18 +120,20 @@ class Stack:
         return path
 
     def _settings(self, oracle: str) -> StackSettings:
-        node, lightning = self.children["node"].ready, self.children["lightning"].ready
+        ready = self.ready()
+        node, lightning = ready["node"], ready["lightning"]
         return StackSettings(
             data=self.directory / "coordinator",
             rpc=node["url"],
             cookie=node["rpc_cookie_file"],
-            esplora=node["esplora"],
+            esplora=node.get("esplora"),
             lightning=lightning["url"],
             macaroon=lightning["macaroon_file"],
+            certificate=lightning.get("certificate_file"),
             keymeld=self.url("keymeld"),
             oracle=oracle,
             port=self.port,
-            relay=self.url("relay") if "relay" in self.children else None,
+            relay=ready["relay"]["url"] if "relay" in ready else None,
             source=self.source,
         )
 
@@ -149,9 +153,13 @@ class Stack:
         with httpx.Client(timeout=SECONDS, trust_env=False) as client:
             client.post(f"{self.control('oracle')}/control/allow", json=body).raise_for_status()
 
+    def ready(self) -> dict[str, dict[str, Any]]:
+        """What every service said when it was ready."""
+        return {**self.elsewhere, **{name: child.ready for name, child in self.children.items()}}
+
     def url(self, name: str) -> str:
         """Address of a service."""
-        return str(self.children[name].ready["url"])
+        return str(self.ready()[name]["url"])
 
     def control(self, name: str) -> str:
         """Address of a service's control server."""

@@ -12,6 +12,7 @@ from coordinator.cli.demo.command import demo
 from coordinator.cli.dev.command import dev
 from coordinator.cli.dev.mine import mine
 from coordinator.cli.dev.start import start, stop
+from coordinator.cli.lightning import lightning
 from coordinator.cli.migrate import migrate
 from coordinator.cli.player.command import player
 from coordinator.cli.receipt import verify_receipt
@@ -32,6 +33,7 @@ main.add_command(start)
 main.add_command(stop)
 main.add_command(competition)
 main.add_command(player)
+main.add_command(lightning)
 main.add_command(migrate)
 main.add_command(contract)
 contract.add_command(verify_receipt)

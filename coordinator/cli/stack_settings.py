@@ -9,11 +9,9 @@ from typing import Literal
 _CORE = """\
 rpc_url = "{rpc}"
 cookie_file = "{cookie}"
-esplora_url = "{esplora}"
 """
 _ESPLORA = """\
 source = "esplora"
-esplora_url = "{esplora}"
 """
 _SETTINGS = """\
 network = "regtest"
@@ -27,7 +25,7 @@ relays = [{relays}]
 [lightning]
 url = "{lightning}"
 macaroon_file = "{macaroon}"
-
+{certificate}
 [keymeld]
 url = "{keymeld}"
 
@@ -48,26 +46,28 @@ class StackSettings:
     data: Path
     rpc: str
     cookie: str
-    esplora: str
+    esplora: str | None
     lightning: str
     macaroon: str
     keymeld: str
     oracle: str
     port: int
     relay: str | None = None
+    certificate: str | None = None
     source: ChainSource = "core"
 
     def text(self) -> str:
         """The file's text (TOML)."""
-        chain = (_ESPLORA if self.source == "esplora" else _CORE).format(
-            rpc=self.rpc, cookie=self.cookie, esplora=self.esplora
-        )
+        chain = _ESPLORA if self.source == "esplora" else _CORE.format(rpc=self.rpc, cookie=self.cookie)
+        if self.esplora is not None:
+            chain += f'esplora_url = "{self.esplora}"\n'
         return _SETTINGS.format(
             data=self.data,
             relays=f'"{self.relay}"' if self.relay else "",
             chain=chain,
             lightning=self.lightning,
             macaroon=self.macaroon,
+            certificate=f'certificate_file = "{self.certificate}"\n' if self.certificate is not None else "",
             keymeld=self.keymeld,
             oracle=self.oracle,
             port=self.port,

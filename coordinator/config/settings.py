@@ -22,6 +22,8 @@ from coordinator_core.secret import Secret
 PREFIX = "COORDINATOR_"
 SECRETS = ("PASSPHRASE", "BITCOIN_RPC_PASSWORD")
 """Variables that hold a secret, or with _FILE behind their name the path of one."""
+SWITCHES = ("REGTEST",)
+"""Variables of `./dev regtest`, whose coordinators inherit them: no settings."""
 Network = Literal["mainnet", "testnet4", "signet", "regtest"]
 
 

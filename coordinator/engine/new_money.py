@@ -19,7 +19,7 @@ from coordinator_core.competition.terms import Terms
 from coordinator_core.errors import Fault, Refused
 from coordinator_core.units import UnixTime
 
-RETRY_SECONDS = 15
+RETRY_SECONDS = 5
 
 
 class NewMoneyPaused(Refused):

@@ -63,6 +63,17 @@ def _trusted(certificate: Path | None) -> ssl.SSLContext | bool:
         raise InvalidInput("certificate", "cannot be read", "give a PEM file") from None
 
 
+def _address(name: str, url: str) -> str:
+    try:
+        parsed = httpx.URL(url)
+        usable = parsed.scheme in ("http", "https") and bool(parsed.host)
+    except httpx.InvalidURL:
+        usable = False
+    if not usable:
+        raise InvalidInput(f"{name} address", "is none of an HTTP server", "http:// or https:// with a host")
+    return url.rstrip("/")
+
+
 class Service:
     """One server, with the player's identity where it is wanted. `fault` is who answers for its answers."""
 
@@ -76,9 +87,10 @@ class Service:
         certificate: Path | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`certificate` is the one of a server that signed its own. Raises InvalidInput when it cannot be used."""
+        """`certificate` is the one of a server that signed its own. Raises InvalidInput for one that cannot be used,
+        and for an address that is none of an HTTP server."""
         self.name = name
-        self.url = url.rstrip("/")
+        self.url = _address(name, url)
         self.fault = fault
         self._identity = identity
         self._client = httpx.AsyncClient(

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from coordinator_core.musig2.item import SigningItem
+from coordinator_core.musig2.pairs import PointPairs
 from coordinator_core.secp256k1.hashes import tagged_state
 from coordinator_core.secp256k1.native import COMPRESSED, N, ctx, ffi, lib
 
@@ -40,12 +41,13 @@ def challenge(adapted_x: bytes, item: SigningItem) -> bytes:
 class EquationTable:
     """One row a signature; all of it is public. `nonces` are native points R, the rest is bytes by index."""
 
-    __slots__ = ("challenges", "encoded", "items", "nonces", "odd", "scalars")
+    __slots__ = ("challenges", "encoded", "items", "nonces", "odd", "pairs", "scalars")
 
     def __init__(self, items: Sequence[SigningItem]) -> None:
         count = len(items)
         self.items = items
-        self.nonces: Any = ffi.new("secp256k1_pubkey[]", max(1, count))
+        self.pairs = PointPairs(count)
+        self.nonces = self.pairs.points
         self.odd = bytearray(count)
         self.scalars: list[bytes] = [b""] * count
         self.challenges: list[bytes] = [b""] * count
@@ -84,11 +86,11 @@ class NoncePoint:
             self._set(index, item, encoded)
             return True
         self._table.encoded[index] = encoded
-        return self.adapt(index, item, nonce)
+        return self.adapt(index, item)
 
-    def adapt(self, index: int, item: SigningItem, nonce: Any) -> bool:
+    def adapt(self, index: int, item: SigningItem) -> bool:
         """Fill row `index` of an adaptor signature but for its encoding. False if R' is infinity."""
-        self._pair[0] = nonce
+        self._pair[0] = self._table.nonces[index]
         self._pair[1] = item.native_adaptor_point
         if not lib.secp256k1_ec_pubkey_combine(ctx, self._adapted, self._pair, 2):
             return False

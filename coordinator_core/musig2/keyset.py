@@ -6,8 +6,9 @@ library keeps what it needs in a key aggregation cache, and the two accumulators
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from operator import neg
 from typing import Any, Final
 
 from coordinator_core.errors import InvalidInput, Refused
@@ -27,7 +28,6 @@ class KeySet:
 
     __slots__ = (
         "_coefficients",
-        "_form",
         "_hash",
         "_list_hash",
         "_second",
@@ -75,7 +75,6 @@ class KeySet:
         self._second = next((member for member in members if member != members[0]), None)
         self._hash = hash((members, tweaks))
         self._coefficients: tuple[bytes, ...] | None = None
-        self._form: tuple[int, tuple[tuple[bytes, int], ...]] | None = None
         self.form_confirmed = False
 
     @classmethod
@@ -120,13 +119,10 @@ class KeySet:
             self._coefficients = tuple(map(self.coefficient, self.members))
         return self._coefficients
 
-    def linear_form(self) -> tuple[int, tuple[tuple[bytes, int], ...]]:
-        """(t, ((member, c), ...)) with even aggregate = t*G + sum of c*member; scalars modulo the order."""
-        if self._form is None:
-            sign = -1 if self.negates else 1
-            numbers = (sign * int.from_bytes(coefficient, "big") for coefficient in self.coefficients())
-            self._form = int.from_bytes(self.tweak_term, "big"), tuple(zip(self.members, numbers, strict=True))
-        return self._form
+    def linear_form(self) -> tuple[int, Iterable[int]]:
+        """(t, c by member in their order) with even aggregate = t*G + sum of c*member; scalars modulo the order."""
+        numbers = map(int.from_bytes, self.coefficients())
+        return int.from_bytes(self.tweak_term, "big"), map(neg, numbers) if self.negates else numbers
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -1,4 +1,4 @@
-"""The memory layout of three opaque structures of the library, the only place that knows it.
+"""The memory layout of five opaque structures of the library, the only place that knows it.
 
 An adaptor session of variant B hashes the nonce coefficient from the original nonces and the challenge from the
 adapted one, which nonce_process() cannot do. So the session is written here, and the library's own signing,
@@ -15,6 +15,11 @@ from coordinator_core.secp256k1.points import G, parse_native
 
 _SESSION_MAGIC: Final = bytes.fromhex("9dede917")
 _CACHE_MAGIC: Final = bytes.fromhex("f4adbbdf")
+PAIR_MAGIC: Final = bytes.fromhex("f57a3da0")
+"""A secp256k1_musig_pubnonce is these bytes and two points, a secp256k1_musig_aggnonce four others and two points."""
+POINT_BYTES: Final = 64
+"""Size of a secp256k1_pubkey, in which form points are parts of the other structures."""
+PAIR_BYTES: Final = 132
 SESSION_BYTES: Final = 133
 CACHE_BYTES: Final = 197
 

@@ -1,97 +1,88 @@
-"""A sum of many points times random numbers of 64 or 96 bits, over the library's point addition alone.
+"""A sum of many points times random numbers, over the library's addition of points alone.
 
-The library exports no multi-scalar multiplication, but its combine() adds any number of points in one call and so
-serves as the bucket adder of Pippenger's algorithm. Everything here is public and takes variable time.
+The library exports no multi-scalar multiplication, but it adds any number of points in one call and so serves as the
+bucket adder of Pippenger's algorithm, here with signed digits and two points at a time. Everything is public and takes
+variable time.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any, Final
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import chain, compress
+from typing import Any, NamedTuple
 
-from coordinator_core.secp256k1.native import ctx, ffi, lib
-
-SOUND_BITS: Final = 96
-"""Size of coefficients that keep out whoever chose the points.
-
-They are drawn from the system after the points are known, not hashed from them: nobody can search for points that
-pass, and every try has the same chance of 2^-96.
-"""
-FAULT_BITS: Final = 64
-"""Size of coefficients that find a fault in rows that nobody else had a hand in."""
-_POINTERS: Final = ffi.typeof("secp256k1_pubkey *[]")
-_DIGITS: Final = bytes.maketrans(bytes(range(36)), b"0123456789abcdefghijklmnopqrstuvwxyz")
+from coordinator_core.musig2.coefficients import Coefficients
+from coordinator_core.musig2.linear import linear_combination
+from coordinator_core.musig2.pairs import PointPairs
+from coordinator_core.secp256k1.native import ctx, ffi, lib, require
+from coordinator_core.secp256k1.points import scalar_to_bytes
 
 
-def digit_bits(count: int) -> int:
-    """The bucket width that is quickest for so many points."""
-    for limit, bits in ((260, 3), (900, 4), (5000, 5)):
-        if count < limit:
-            return bits
-    return 8
+class PairRange(NamedTuple):
+    """Some pairs of points."""
+
+    points: PointPairs
+    start: int
+    end: int
+
+    def size(self) -> int:
+        """How many there are."""
+        return self.end - self.start
 
 
-class Coefficients:
-    """Random numbers of `size` bits, kept as little-endian digits: digit w of number i is `digits[w * count + i]`."""
+def multiply(ranges: Sequence[PairRange], coefficients: Coefficients) -> Any | None:
+    """The sum over j of a_j times the first point of pair j and z * a_j times the second, or None for infinity.
 
-    __slots__ = ("bits", "count", "digits", "windows")
+    Pairs are counted through all ranges.
 
-    def __init__(self, count: int, size: int = SOUND_BITS) -> None:
-        self.count = count
-        self.bits = digit_bits(count)
-        self.windows = -(-size // self.bits)
-        digits = os.urandom(self.windows * count)
-        if self.bits < 8:
-            digits = digits.translate(bytes(byte & ((1 << self.bits) - 1) for byte in range(256)))
-        self.digits = digits
-
-    def numbers(self) -> list[int]:
-        """The coefficients as integers."""
-        count = self.count
-        if self.bits == 8:
-            return [int.from_bytes(self.digits[i::count], "little") for i in range(count)]
-        text, base = self.digits.translate(_DIGITS), 1 << self.bits
-        return [int(text[i::count][::-1], base) for i in range(count)]
-
-
-def multiply(points: Sequence[Any], coefficients: Coefficients) -> Any | None:
-    """The sum of coefficient i times native point i, or None for infinity."""
-    count, bits, windows = coefficients.count, coefficients.bits, coefficients.windows
-    memory = ffi.new("secp256k1_pubkey[]", windows << bits)
-    positions: list[list[Any]] = []
-    for window in range(windows):
-        digits = coefficients.digits[window * count : (window + 1) * count]
-        sums = _bucket_sums(points, digits, memory + (window << bits), 1 << bits)
-        for bit in range(bits):
-            positions.append([total for digit, total in sums.items() if digit >> bit & 1])
-    return _double_and_add(positions)
+    Whoever chose the points could make them cancel out in a bucket, and half of a pair cannot be infinity. So a random
+    multiple of the generator, fresh for each call, is put into every bucket and taken off the result.
+    """
+    blind = int.from_bytes(os.urandom(32), "big")
+    blinding = ffi.new("secp256k1_pubkey *")
+    require(lib.secp256k1_ec_pubkey_create(ctx, blinding, scalar_to_bytes(blind)), "blinding failed")
+    blinding_pair = PointPairs.of([blinding, blinding])
+    # Kept here, as pairs are valid while the memory of their points is.
+    negated = [points.negated(start, end) for points, start, end in ranges]
+    pairs = [pair for points, start, end in ranges for pair in map(points.pair, range(start, end))]
+    negations = [pair for points in negated for pair in map(points.pair, range(points.count))]
+    signed = [*chain.from_iterable(zip(negations, pairs, strict=True))]
+    total = _sum_of_products(signed, blinding_pair.pair(0), coefficients)
+    first, second = total.points
+    excess = blind * coefficients.bucket_weight * (1 + coefficients.z)
+    return linear_combination(-excess, [(first, 1), (second, coefficients.z)])
 
 
-def _bucket_sums(points: Sequence[Any], digits: bytes, outputs: Any, size: int) -> dict[int, Any]:
-    """By digit: the sum of the points that have it. Digit 0 counts for nothing and is left out."""
-    buckets: list[list[Any]] = [[] for _ in range(size)]
-    append = [bucket.append for bucket in buckets]
-    for point, digit in zip(points, digits, strict=True):
-        append[digit](point)
-    sums = ((digit, _sum(buckets[digit], outputs + digit)) for digit in range(1, size))
-    return {digit: total for digit, total in sums if total is not None}
+def _sum_of_products(signed: Sequence[Any], blinding: Any, coefficients: Coefficients) -> PointPairs:
+    """The sum of a_j times pair j, from the most significant window on, with the blinding in every bucket.
+
+    `signed` has for each pair its negation, then itself.
+    """
+    half = coefficients.half
+    memory = PointPairs(2 * (half + 2))
+    total: list[Any] = []
+    for buckets in _buckets(signed, blinding, coefficients):
+        sums = [memory.write_sum(2 + number, bucket) for number, bucket in enumerate(buckets)]
+        for bit in reversed(range(coefficients.bits)):
+            terms = [each for size, each in enumerate(sums, 1) if size >> bit & 1]
+            # A doubling and all additions in one call; the output alternates because the total is read meanwhile.
+            total = [memory.write_sum(bit % 2, [*total, *total, *terms])]
+    return PointPairs.of(memory.points[:2])
 
 
-def _sum(points: list[Any], output: Any) -> Any | None:
-    if len(points) == 1:
-        return points[0]
-    if not points:
-        return None
-    found = lib.secp256k1_ec_pubkey_combine(ctx, output, ffi.new(_POINTERS, points), len(points))
-    return output if found else None
-
-
-def _double_and_add(positions: list[list[Any]]) -> Any | None:
-    """The sum over k of 2^k times each point of positions[k]: a doubling and all additions in one call."""
-    total: Any | None = None
-    outputs = (ffi.new("secp256k1_pubkey *"), ffi.new("secp256k1_pubkey *"))
-    for step, terms in enumerate(reversed(positions)):
-        # The output alternates because the total is read while it is written.
-        total = _sum(terms if total is None else [total, total, *terms], outputs[step & 1])
-    return total
+def _buckets(signed: Sequence[Any], blinding: Any, coefficients: Coefficients) -> Iterator[list[list[Any]]]:
+    """In each window, for each size of a digit from 1 to half: the pairs that have it, negated if it is negative."""
+    half = coefficients.half
+    negative = bytes(digit < half for digit in range(256))
+    positive = bytes(digit >= half for digit in range(256))
+    chosen = bytearray(2 * coefficients.pairs)
+    for digits in coefficients.digits():
+        buckets: list[list[Any]] = [[blinding] for _ in range(half + 1)]
+        by_digit = [*reversed(buckets), *buckets[1:half]]
+        chosen[::2] = digits.translate(negative)
+        chosen[1::2] = digits.translate(positive)
+        # A loop that runs in C, as it is taken once for each pair and window.
+        deque(map(list[Any].append, map(by_digit.__getitem__, digits), compress(signed, chosen)), maxlen=0)
+        yield buckets[1:]

@@ -55,7 +55,7 @@ class Sessions:
         state = _NONCE_COEFFICIENT.copy()
         state.update(aggregated + item.key_set.x_only + item.message)
         coefficient = reduced(state.digest())
-        nonce = self.table.nonces + index
+        nonce = self.table.nonces[index]
         _effective_nonce(nonce, aggregated, coefficient, field)
         if not nonce_point.fill(index, item, nonce):
             raise InvalidInput(field, "cancels the adaptor point", "start again with fresh nonces")

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from coordinator_core.errors import InvalidInput
+from coordinator_core.musig2.coefficients import FAULT_BITS
 from coordinator_core.musig2.effective import effective_secret, keys_by_point
 from coordinator_core.musig2.equations import EquationTable, NoncePoint
 from coordinator_core.musig2.item import SigningItem
 from coordinator_core.musig2.keyset import KeySet
 from coordinator_core.musig2.parallel import in_slices
-from coordinator_core.musig2.pippenger import FAULT_BITS
 from coordinator_core.musig2.verification import verify_table
 from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.secp256k1.native import SecretMemory, ctx, ffi, fill_random, lib, require
@@ -76,7 +76,7 @@ def _sign_slice(table: EquationTable, secrets: Mapping[int, Any], start: int, en
         fill_random(randomness, 32 * (end - start))
         product_view = ffi.buffer(product)
         for index in range(start, end):
-            item, point = items[index], nonces + index
+            item, point = items[index], nonces[index]
             secret = secrets[id(item.key_set)]
             _make_nonce(nonce, point, secret, item, randomness + 32 * (index - start))
             if not nonce_point.fill(index, item, point):

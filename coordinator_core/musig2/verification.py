@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Final
 
 from coordinator_core.errors import InvalidInput, InvalidSignature
-from coordinator_core.musig2.batch import batch_holds, linear_combination
+from coordinator_core.musig2.batch import batch_holds
+from coordinator_core.musig2.coefficients import SOUND_BITS
 from coordinator_core.musig2.equations import ORDER, EquationTable, NoncePoint, challenge
 from coordinator_core.musig2.item import SigningItem
+from coordinator_core.musig2.linear import linear_combination
 from coordinator_core.musig2.parallel import in_slices
-from coordinator_core.musig2.pippenger import SOUND_BITS
-from coordinator_core.secp256k1.native import ctx, is_bytes, lib
+from coordinator_core.secp256k1.native import ctx, lib
 
 BATCH_MINIMUM: Final = 60
 """Below this many signatures it is quicker to check each."""
@@ -67,24 +69,34 @@ def _name(item: SigningItem) -> str:
 
 def _read_signatures(table: EquationTable, signatures: Sequence[bytes], start: int, end: int) -> int | None:
     """Fill the rows from start to end. Gives the index of the first malformed signature, if there is one."""
-    nonce_point = NoncePoint(table)
-    items, nonces, scalars, challenges = table.items, table.nonces, table.scalars, table.challenges
+    # Column by column, so that most of the work is done by loops that run in C.
+    sound = _split(table, signatures, start, end)
+    beginnings = table.encoded[start:sound]
+    encodings = [part if len(part) == 33 else b"\x02" + part for part in beginnings]
     parse = lib.secp256k1_ec_pubkey_parse
-    for index in range(start, end):
-        item, signature = items[index], signatures[index]
-        plain = item.adaptor_point is None
-        if not is_bytes(signature, 64 if plain else 65):
+    parsed = [*map(parse, repeat(ctx), table.nonces[start:sound], encodings, repeat(33)), 0]
+    sound = start + parsed.index(0)
+    nonce_point, challenges = NoncePoint(table), table.challenges
+    for index, item, part in zip(range(start, sound), table.items[start:sound], beginnings, strict=False):
+        if item.adaptor_point is None:
+            challenges[index] = challenge(part, item)
+        elif not nonce_point.adapt(index, item):
             return index
-        scalar, nonce = signature[-32:], nonces + index
-        encoded = b"\x02" + signature[:32] if plain else signature[:33]
-        if scalar >= ORDER or not parse(ctx, nonce, encoded, 33):
+    return sound if sound < end else None
+
+
+def _split(table: EquationTable, signatures: Sequence[object], start: int, end: int) -> int:
+    """Take signatures apart into nonce and scalar. Gives the index of the first of a wrong form, or `end`."""
+    encoded, scalars = table.encoded, table.scalars
+    for index, item, signature in zip(range(start, end), table.items[start:end], signatures[start:end], strict=True):
+        size = 32 if item.adaptor_point is None else 33
+        if not isinstance(signature, bytes) or len(signature) != size + 32:
             return index
-        if plain:
-            challenges[index] = challenge(encoded[1:], item)
-        elif not nonce_point.adapt(index, item, nonce):
+        scalar = signature[size:]
+        if scalar >= ORDER:
             return index
-        scalars[index] = scalar
-    return None
+        encoded[index], scalars[index] = signature[:size], scalar
+    return end
 
 
 def _first_bad(table: EquationTable, start: int, end: int) -> int:
@@ -113,4 +125,4 @@ def _row_holds(table: EquationTable, index: int) -> bool:
         return False
     if table.odd[index]:
         lib.secp256k1_ec_pubkey_negate(ctx, left)
-    return lib.secp256k1_ec_pubkey_cmp(ctx, left, table.nonces + index) == 0
+    return lib.secp256k1_ec_pubkey_cmp(ctx, left, table.nonces[index]) == 0

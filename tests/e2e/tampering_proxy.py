@@ -42,6 +42,8 @@ class TamperingProxy:
         """Ends of the paths that were posted to, refused ones included."""
         self.canned: dict[str, bytes] = {}
         """Answers by path that the service never hears of."""
+        self.answered: list[tuple[str, bytes]] = []
+        """Every good answer that was passed on, by "METHOD /path"."""
         self._identities: dict[bytes, SecretKey] = {}
 
     def speak_for(self, identity: SecretKey) -> None:
@@ -87,6 +89,8 @@ class TamperingProxy:
             scope["method"], f"{self.target}{path}", content=body, headers=self._headers(scope, path, body)
         )
         content = answer.content
+        if answer.is_success:
+            self.answered.append((f"{scope['method']} {scope['path']}", content))
         if self.rewrite is not None and answer.is_success:
             content = self.rewrite(scope["path"], content)
         await _send(send, answer.status_code, content)

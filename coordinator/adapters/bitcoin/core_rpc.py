@@ -54,6 +54,11 @@ class CoreNode:
         # Core scans its UTXO set for one caller at a time and refuses the next.
         self._scan = asyncio.Lock()
 
+    @property
+    def rpc(self) -> CoreRpc:
+        """What it calls the node with; closed together with it."""
+        return self._rpc
+
     async def close(self) -> None:
         """Close all connections."""
         await self._rpc.close()

@@ -15,9 +15,10 @@ import httpx
 import msgspec
 
 from coordinator.adapters.http import HttpClient, Reply, RequestBudget, TransportError
-from coordinator.adapters.lightning import refusals, wire
+from coordinator.adapters.lightning import refusals, rights, wire
 from coordinator.adapters.lightning.credentials import tls_for
 from coordinator.adapters.lightning.payments import payment_of
+from coordinator.adapters.lightning.versions import cancel_delta
 from coordinator.ports.faults import PortError, Rejected, Unreachable, Unsuitable
 from coordinator.ports.lightning import (
     HoldInvoice,
@@ -35,8 +36,6 @@ from coordinator_core.units import Blocks, Height, Sats, Seconds, UnixTime
 T = TypeVar("T")
 
 SERVICE = "lightning"
-CANCEL_DELTA_SINCE_0_21 = Blocks(18)
-CANCEL_DELTA_BEFORE = Blocks(12)
 PAYMENT_MARGIN_SECONDS = 15.0
 """On top of a payment's own timeout: from then on it is read by `payment`."""
 TRACK_SECONDS = 15.0
@@ -67,6 +66,7 @@ class LndNode:
         `hold_expiry_delta` is what LND's `invoices.holdexpirydelta` says, if it is set there. Raises Unsuitable.
         """
         self._hold_expiry_delta = hold_expiry_delta
+        self._macaroon = macaroon
         budget = RequestBudget(REQUESTS_PER_SECOND, REQUEST_BURST)
         header = Secret(macaroon.reveal().hex().encode())
         verify = tls_for(SERVICE, base_url, certificate)
@@ -109,6 +109,20 @@ class LndNode:
         if configured is not None and configured < own:
             raise Unsuitable(SERVICE, f"holdexpirydelta is below {own}, this version's own", fault=Fault.COORDINATOR)
         return own if configured is None else configured
+
+    async def missing_rights(self) -> tuple[str, ...] | None:
+        """The calls of this client that its macaroon does not allow; None when it may not even ask.
+
+        Raises Unreachable.
+        """
+        return await rights.missing(self._http, self._macaroon)
+
+    async def bake_macaroon(self, root_key_id: int = rights.ROOT_KEY_ID) -> Secret:
+        """The least macaroon that this client works with, in binary form. Needs one that may bake.
+
+        Raises Unreachable, Rejected or Unsuitable.
+        """
+        return await rights.bake(self._http, root_key_id)
 
     async def liquidity(self) -> Liquidity:
         """See ports.lightning.Lightning. Active channels, less the reserves that cannot be spent."""
@@ -298,19 +312,6 @@ class LndNode:
         if reply.ok:
             return Unreachable(SERVICE, "accepted a call that shows no effect yet", fault=Fault.LIGHTNING)
         return refusals.refusal(reply)
-
-
-def cancel_delta(version: str) -> Blocks:
-    """Blocks before an HTLC's expiry at which a node of this version cancels a hold by itself.
-
-    A version that cannot be read counts as new: that leaves fewer blocks, never more.
-    """
-    numbers = version.split("-", 1)[0].split(".")
-    try:
-        known = (int(numbers[0]), int(numbers[1]))
-    except (IndexError, ValueError):
-        return CANCEL_DELTA_SINCE_0_21
-    return CANCEL_DELTA_SINCE_0_21 if known >= (0, 21) else CANCEL_DELTA_BEFORE
 
 
 def _is_unknown_payment(error: TransportError) -> bool:

@@ -15,12 +15,19 @@ from coordinator.adapters.lightning.wire import ErrorWire, Line
 from coordinator.ports.faults import PortError, Rejected, Unreachable, Unsuitable
 from coordinator_core.errors import Fault
 
+BAKE = "bake one with `coordinator lightning bake-macaroon`"
 NOT_FOUND = 5
 UNIMPLEMENTED = 12
 NO_ROUTE_TEXT = "Not Found"
 """What the HTTP gateway says of a path it does not serve, with the code of an unknown invoice or payment."""
-_STARTING = ("waiting to start", "wallet locked", "starting up", "process of starting")
-_NOT_ALLOWED = ("macaroon", "permission denied", "verification failed", "encoding/hex")
+_STARTING = {
+    "wallet locked": "the wallet is locked: unlock it (lncli unlock)",
+    "wallet not created": "the node has no wallet: make one (lncli create)",
+    "waiting to start": "the node is starting",
+    "starting up": "the node is starting",
+}
+_FORBIDDEN = "permission denied"
+_FOREIGN = ("macaroon", "verification failed", "encoding/hex")
 
 
 def error_of(reply: Reply) -> ErrorWire:
@@ -59,6 +66,11 @@ def is_unknown_payment(reply: Reply) -> bool:
     return reply.status == 404 and error is not None and error.code == NOT_FOUND
 
 
+def is_not_allowed(reply: Reply) -> bool:
+    """True when the macaroon that was sent does not allow the call. Checking another macaroon says so with 400."""
+    return reply.status == 500 and _FORBIDDEN in error_of(reply).message
+
+
 def refusal(reply: Reply) -> PortError:
     """The error of an answer that is not 2xx."""
     if reply.is_later:
@@ -66,9 +78,12 @@ def refusal(reply: Reply) -> PortError:
     error = error_of(reply)
     if error.code == UNIMPLEMENTED or (reply.status == 404 and error.message == NO_ROUTE_TEXT):
         return Unsuitable(reply.service, "the node does not serve this call", fault=Fault.COORDINATOR)
-    if any(words in error.message for words in _STARTING):
-        return Unreachable(reply.service, error.message, fault=Fault.LIGHTNING)
-    if any(words in error.message for words in _NOT_ALLOWED):
-        return Unsuitable(reply.service, "the macaroon does not allow this call", fault=Fault.COORDINATOR)
+    for words, sentence in _STARTING.items():
+        if words in error.message:
+            return Unreachable(reply.service, sentence, fault=Fault.LIGHTNING)
+    if _FORBIDDEN in error.message:
+        return Unsuitable(reply.service, f"the macaroon does not allow this call: {BAKE}", fault=Fault.COORDINATOR)
+    if any(words in error.message for words in _FOREIGN):
+        return Unsuitable(reply.service, f"the macaroon is not of this node: {BAKE}", fault=Fault.COORDINATOR)
     reason = error.message or f"status {reply.status}"
     return Rejected(reply.service, reason, fault=Fault.LIGHTNING, remote_code=str(error.code))

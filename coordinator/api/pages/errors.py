@@ -23,6 +23,13 @@ TITLES: Final = {
     503: "Not available now",
 }
 
+PLAIN: Final = {
+    400: ("A part of the address is not as it should be.", "open the list and go on from there"),
+    404: ("No page has this address. It may have been cut off where it was copied.", "open the list"),
+    405: ("This address only shows something.", "open the list"),
+}
+"""What the framework refuses, and what helps, in words for people."""
+
 E = TypeVar("E", bound=Exception)
 Handler = Callable[[Request[Any, Any, Any], E], Response[Any]]
 
@@ -53,6 +60,8 @@ def _prefers_html(request: Request[Any, Any, Any]) -> bool:
 def _page(request: Request[Any, Any, Any], answer: Response[Any]) -> Response[Any]:
     problem = msgspec.json.decode(answer.content, type=dict[str, Any])
     status = answer.status_code or 500
+    if problem["code"] == f"http.{status}" and status in PLAIN:
+        problem["detail"], problem["fix"] = PLAIN[status]
     context = {"title": TITLES.get(status, "Refused"), "problem": problem}
     try:
         text = render(request, "pages/error.html", styled=True, **context)

@@ -16,11 +16,11 @@ from coordinator.api.context import Api, lane_id
 from coordinator.api.pages.market import MarketBoard
 from coordinator.api.pages.rendering import entity_tag, html, is_known, render
 from coordinator.engine.new_money import NewMoney
-from coordinator.views import page
+from coordinator.views import page as views
 
 PAGE_SIZE = 25
 
-PageNumber = Annotated[int, QueryParameter(name="page", ge=1, le=1_000_000)]
+PageNumber = Annotated[int, QueryParameter(ge=1, le=1_000_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,19 @@ def _live(url: str, body: str, announcement: str = "", *, refresh: bool = True) 
 
 @get("/")
 async def competitions(
-    api: NamedDependency[Api], request: Request[Any, Any, Any], number: PageNumber = 1
+    api: NamedDependency[Api], request: Request[Any, Any, Any], page: PageNumber = 1
 ) -> Response[str]:
     """All competitions, newest first."""
-    live = await _list(api, request, number)
+    live = await _list(api, request, page)
     return html(render(request, "pages/competitions.html", live=live))
 
 
 @get("/live")
 async def competitions_live(
-    api: NamedDependency[Api], request: Request[Any, Any, Any], number: PageNumber = 1
+    api: NamedDependency[Api], request: Request[Any, Any, Any], page: PageNumber = 1
 ) -> Response[str]:
     """The list itself, when it differs from what the browser has."""
-    return _fragment(request, await _list(api, request, number))
+    return _fragment(request, await _list(api, request, page))
 
 
 @get("/competitions/{competition:uuid}")
@@ -83,7 +83,7 @@ async def competition_live(
 async def _list(api: Api, request: Request[Any, Any, Any], number: int) -> Live:
     lanes = await api.engine.store.lanes()
     start = (number - 1) * PAGE_SIZE
-    rows = [page.summary(*await api.engine.view(lane)) for lane in lanes[start : start + PAGE_SIZE]]
+    rows = [views.summary(*await api.engine.view(lane)) for lane in lanes[start : start + PAGE_SIZE]]
     pages = max(1, -(-len(lanes) // PAGE_SIZE))
     body = render(request, "fragments/competitions.html", rows=rows, number=number, pages=pages)
     return _live("/live" if number == 1 else f"/live?page={number}", body)
@@ -91,10 +91,10 @@ async def _list(api: Api, request: Request[Any, Any, Any], number: int) -> Live:
 
 async def _competition(
     api: Api, board: MarketBoard, request: Request[Any, Any, Any], competition: UUID
-) -> tuple[page.Detail, Live]:
+) -> tuple[views.Detail, Live]:
     state, lane = await api.engine.view(lane_id(competition))
-    market = await board.look(api) if page.needs_market(state) else None
-    shown = page.detail(state, lane, NewMoney(market, api.engine.dependencies.away))
+    market = await board.look(api) if views.needs_market(state) else None
+    shown = views.detail(state, lane, NewMoney(market, api.engine.dependencies.away))
     body = render(request, "fragments/competition.html", competition=shown)
     url = f"/competitions/{competition}/live"
     return shown, _live(url, body, shown.announcement, refresh=not shown.ended)

@@ -22,7 +22,7 @@ from coordinator.cli.stack import START_SECONDS, Child, DidNotStart, last_words
 from coordinator_core.competition.documents import decode_strict
 from coordinator_core.errors import InvalidInput
 
-STOP_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
 
 
@@ -82,13 +82,21 @@ class Background:
             )
         child = Child(name, process, {}, log)
         try:
-            self._remember(name, process.pid)
+            self.adopt(name, process.pid)
             child.ready = _ready_line(child, said)
         except BaseException:
             child.kill()
             self._file(name).unlink(missing_ok=True)
             raise
         return child
+
+    def adopt(self, name: str, pid: int) -> None:
+        """Remember a process that somebody else started. Nothing when it has ended. Raises InvalidInput."""
+        process = Process.of(pid)
+        if process is None:
+            return
+        record = Record(order=len(self._records()), process=process)
+        files.write(self._file(name), msgspec.json.encode(record))
 
     def stop(self) -> Iterator[tuple[str, str]]:
         """End what was started, the last one first; each name with how it went."""
@@ -102,12 +110,10 @@ class Background:
             self._file(name).unlink(missing_ok=True)
             yield name, how
 
-    def _remember(self, name: str, pid: int) -> None:
-        process = Process.of(pid)
-        if process is None:
-            return
-        record = Record(order=len(self._records()), process=process)
-        files.write(self._file(name), msgspec.json.encode(record))
+    def stop_all(self) -> None:
+        """End what was started, and say nothing."""
+        for _ in self.stop():
+            continue
 
     def _records(self) -> dict[str, Record]:
         found = sorted(self._run.glob("*.pid"))

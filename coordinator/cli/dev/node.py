@@ -22,6 +22,7 @@ class DevNode:
 
     url: str
     cookie_file: Path
+    mine_to: str | None = None
 
     @classmethod
     def of(cls, stack: StackFile) -> DevNode:
@@ -29,11 +30,14 @@ class DevNode:
         service = stack.service("node")
         if service.rpc_cookie_file is None:
             raise InvalidInput("--data-dir", "names no cookie file of the node", "start `coordinator dev` again")
-        return cls(service.url, Path(service.rpc_cookie_file))
+        return cls(service.url, Path(service.rpc_cookie_file), service.mine_to)
 
     def mine(self, blocks: int) -> None:
         """Mine to the faucet."""
-        self._call("mine", blocks)
+        if self.mine_to is None:
+            self._call("mine", blocks)
+        else:
+            self._call("generatetoaddress", blocks, self.mine_to)
 
     def let_time_reach(self, moment: UnixTime) -> None:
         """Move the node's clock on; the next block carries the new time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +24,12 @@ def passphrase_file(directory: Path) -> Path:
     return path
 
 
-async def prepare(directory: Path, stack: StackFile, data: Path) -> tuple[str, Sats]:
-    """The coordinator's public Nostr key (hex), and the coins that its wallet was given because it had none.
+Faucet = Callable[[str, Sats], object]
+"""Sends coins to an address and confirms them."""
+
+
+async def prepare(directory: Path, stack: StackFile, data: Path, faucet: Faucet) -> tuple[str, Sats]:
+    """The coordinator's public Nostr key (hex), and the coins that `faucet` gave its wallet because it had none.
 
     `data` is its data directory, which exists. Raises InvalidInput while a coordinator has its database open,
     ServiceFailed or a PortError when the node is away.
@@ -48,7 +53,7 @@ async def prepare(directory: Path, stack: StackFile, data: Path) -> tuple[str, S
         given = Sats(0)
         if not await wallet.total():
             script = await wallet.script_for("operator", "deposit")
-            node.faucet(taproot_address(script, Network.REGTEST), COINS)
+            faucet(taproot_address(script, Network.REGTEST), COINS)
             given = COINS
         return keys.signing_key("nostr").x_only.hex(), given
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -28,6 +28,9 @@ class Service(Struct, frozen=True, kw_only=True):
     esplora: str | None = None
     rpc_cookie_file: str | None = None
     macaroon_file: str | None = None
+    certificate_file: str | None = None
+    mine_to: str | None = None
+    """Address that blocks are mined to, where the node is bitcoind and has no faucet of its own."""
 
 
 class StackFile(Struct, frozen=True, kw_only=True):
@@ -40,7 +43,12 @@ class StackFile(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, children: Mapping[str, Child], operator_token_file: Path) -> Self:
         """The file of services that just said they are ready."""
-        services = {name: msgspec.convert(child.ready, Service) for name, child in children.items()}
+        return cls.of_ready({name: child.ready for name, child in children.items()}, operator_token_file)
+
+    @classmethod
+    def of_ready(cls, ready: Mapping[str, Mapping[str, Any]], operator_token_file: Path) -> Self:
+        """As `of`, from what they said."""
+        services = {name: msgspec.convert(said, Service) for name, said in ready.items()}
         return cls(services=services, operator_token_file=str(operator_token_file.absolute()))
 
     @classmethod
@@ -64,6 +72,11 @@ class StackFile(Struct, frozen=True, kw_only=True):
     def stopped(self) -> StackFile:
         """The same, after all have ended."""
         return StackFile(services=self.services, operator_token_file=self.operator_token_file, running=False)
+
+    @property
+    def is_real(self) -> bool:
+        """Whether bitcoind holds the chain, not the embedded node."""
+        return any(service.mine_to is not None for service in self.services.values())
 
     def service(self, name: str) -> Service:
         """A service that runs. Raises InvalidInput."""

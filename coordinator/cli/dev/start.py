@@ -11,12 +11,14 @@ from rich.table import Table
 
 from coordinator.cli.dev.background import Background
 from coordinator.cli.dev.funding import make_wallets
-from coordinator.cli.dev.prepare import prepare
+from coordinator.cli.dev.node import DevNode
+from coordinator.cli.dev.prepare import Faucet, prepare
 from coordinator.cli.dev.stack_file import DEFAULT_DIRECTORY, Service, StackFile
 from coordinator.cli.embedded import SERVICES, Stack
 from coordinator.cli.exits import errors_end_the_command
+from coordinator_core.errors import InvalidInput
 
-_directory = click.option(
+directory_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
     default=DEFAULT_DIRECTORY,
@@ -26,7 +28,7 @@ _directory = click.option(
 
 
 @click.command()
-@_directory
+@directory_option
 @click.option("--wallets", type=click.IntRange(0, 25), default=3, show_default=True, help="Lightning wallets to play.")
 def start(data_dir: Path, wallets: int) -> None:
     """Start node, Lightning, keymeld, oracle and relay in the background; `coordinator stop` ends them.
@@ -38,14 +40,13 @@ def start(data_dir: Path, wallets: int) -> None:
         with background.alone():
             background.refuse_when_running()
             file = _start(data_dir.absolute(), background)
-        console = Console(highlight=False, soft_wrap=True)
-        _tell(console, file, data_dir)
+        tell(file, data_dir)
         for wallet in make_wallets(file, data_dir.absolute(), wallets):
-            console.print(f"{wallet.alias}: {wallet.url} {wallet.macaroon_file}")
+            click.echo(f"{wallet.alias}: {wallet.url} {wallet.macaroon_file}")
 
 
 @click.command()
-@_directory
+@directory_option
 def stop(data_dir: Path) -> None:
     """End what `coordinator start` started, and nothing else."""
     with errors_end_the_command():
@@ -69,34 +70,42 @@ def _stop(background: Background, data_dir: Path) -> int:
 
 def _start(directory: Path, background: Background) -> StackFile:
     before = StackFile.known(directory)
+    if before is not None and before.is_real:
+        raise InvalidInput("--data-dir", "holds a chain of bitcoind's", "give another directory, or remove it")
     ports = before.ports() if before is not None else {}
     stack = Stack(directory, ports=ports, starter=background.start, outlive=True)
     try:
         stack.start_services(seed="dev", names=SERVICES)
-        stack.write_settings(stack.url("oracle"))
-        data = directory / "coordinator"
-        data.mkdir(mode=0o700, exist_ok=True)
-        file = StackFile.of(stack.children, data / "operator.token")
-        file = file.with_service("coordinator", Service(url=f"http://127.0.0.1:{stack.port}"))
-        key, given = asyncio.run(prepare(directory, file, data))
-        stack.introduce_to_oracle(key)
-        if given:
-            click.echo(f"the coordinator's wallet was empty: {given:,} sat from the faucet")
-        file.save(directory)
+        return finish(stack, directory)
     except BaseException:
-        for _ in background.stop():
-            continue
+        background.stop_all()
         raise
+
+
+def finish(stack: Stack, directory: Path, faucet: Faucet | None = None) -> StackFile:
+    """Make the services ready for a coordinator, and known to other commands. `faucet`: default the node's own."""
+    stack.write_settings(stack.url("oracle"))
+    data = directory / "coordinator"
+    data.mkdir(mode=0o700, exist_ok=True)
+    file = StackFile.of_ready(stack.ready(), data / "operator.token")
+    file = file.with_service("coordinator", Service(url=f"http://127.0.0.1:{stack.port}"))
+    key, given = asyncio.run(prepare(directory, file, data, faucet or DevNode.of(file).faucet))
+    stack.introduce_to_oracle(key)
+    if given:
+        click.echo(f"the coordinator's wallet was empty: {given:,} sat from the faucet")
+    file.save(directory)
     return file
 
 
-def _tell(console: Console, file: StackFile, data_dir: Path) -> None:
+def tell(file: StackFile, data_dir: Path) -> None:
+    """Print where everything is and what to type next."""
     table = Table(title="services", title_justify="left")
     for column in ("service", "address", "beside it"):
         table.add_column(column, overflow="fold")
     for name, service in file.services.items():
         if name != "coordinator":
             table.add_row(name, service.url, f"Esplora {service.esplora}" if service.esplora else service.control or "")
+    console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     option = "" if data_dir == DEFAULT_DIRECTORY else f" --data-dir {data_dir}"
     settings = "" if data_dir == DEFAULT_DIRECTORY else f" --settings {data_dir / 'coordinator.toml'}"

@@ -67,6 +67,8 @@ class Endpoint:
     stream: StreamHandler | None = None
     schema: Schema = field(default_factory=lambda: EMPTY)
     check: Callable[[tuple[str, ...]], None] | None = None
+    method_name: str = ""
+    """Full name of the gRPC method behind the route: a macaroon may grant it alone."""
 
     def match(self, segments: tuple[str, ...]) -> tuple[str, ...] | None:
         """The path's parameters, or None if it is another path."""
@@ -135,7 +137,7 @@ class Gateway:
         if call.node_state in _STARTING:
             raise LndError(_STARTING[call.node_state])
         headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"grpc-metadata-macaroon"]
-        self._bakery.check(headers, endpoint.permission)
+        self._bakery.check(headers, endpoint.permission, endpoint.method_name)
 
     async def _unary(
         self, scope: Scope, receive: Receive, send: Send, endpoint: Endpoint, handler: UnaryHandler, call: Call

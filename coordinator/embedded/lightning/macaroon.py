@@ -29,36 +29,52 @@ ENTITIES: Final = (
     "macaroon",
 )
 ALL_PERMISSIONS: Final[frozenset[Permission]] = frozenset(
-    {(entity, action) for entity in ENTITIES for action in ("read", "write")} - {("macaroon", "read")}
+    {(entity, action) for entity in ENTITIES for action in ("read", "write")}
     | {("macaroon", "generate"), ("signer", "generate")}
 )
+CALL: Final = "uri"
+"""The entity of a permission for one call, whose action is the full name of the method."""
 COORDINATOR_PERMISSIONS: Final[frozenset[Permission]] = frozenset(
-    {
-        ("invoices", "read"),
-        ("invoices", "write"),
-        ("offchain", "read"),
-        ("offchain", "write"),
-        ("info", "read"),
-        ("onchain", "read"),
-    }
+    (CALL, method)
+    for method in (
+        "/lnrpc.Lightning/GetInfo",
+        "/lnrpc.Lightning/ListChannels",
+        "/lnrpc.Lightning/ListPayments",
+        "/lnrpc.Lightning/CheckMacaroonPermissions",
+        "/invoicesrpc.Invoices/AddHoldInvoice",
+        "/invoicesrpc.Invoices/LookupInvoiceV2",
+        "/invoicesrpc.Invoices/SubscribeSingleInvoice",
+        "/invoicesrpc.Invoices/SettleInvoice",
+        "/invoicesrpc.Invoices/CancelInvoice",
+        "/routerrpc.Router/SendPaymentV2",
+        "/routerrpc.Router/TrackPaymentV2",
+    )
 )
-"""The least that the coordinator's calls need."""
+"""The calls that the coordinator makes, and no others."""
 
 _FORMAT: Final = 2
 _IDENTIFIER_VERSION: Final = 3
 _END, _LOCATION, _IDENTIFIER, _SIGNATURE = 0, 1, 2, 6
+_ROOT_KEY_ID, _OPERATION = 2, 3
+DEFAULT_ROOT_KEY: Final = 0
 
 
 class MacaroonBakery:
     """Makes and checks the macaroons of one node from its root key of 32 bytes."""
 
     def __init__(self, root_key: bytes) -> None:
-        self._key = hmac.digest(b"macaroons-key-generator".ljust(32, b"\0"), root_key, hashlib.sha256)
+        self._root_key = root_key
 
-    def bake(self, permissions: Iterable[Permission]) -> bytes:
-        """A serialized macaroon for these operations."""
-        identifier = _encode_identifier(secrets.token_bytes(16), permissions)
-        signature = hmac.digest(self._key, identifier, hashlib.sha256)
+    def _key(self, root_key_id: bytes) -> bytes:
+        default = str(DEFAULT_ROOT_KEY).encode()
+        root = self._root_key if root_key_id == default else hmac.digest(self._root_key, root_key_id, hashlib.sha256)
+        return hmac.digest(b"macaroons-key-generator".ljust(32, b"\0"), root, hashlib.sha256)
+
+    def bake(self, permissions: Iterable[Permission], root_key_id: int = DEFAULT_ROOT_KEY) -> bytes:
+        """A serialized macaroon for these operations, signed with the key of this number."""
+        number = str(root_key_id).encode()
+        identifier = _encode_identifier(secrets.token_bytes(16), number, permissions)
+        signature = hmac.digest(self._key(number), identifier, hashlib.sha256)
         return (
             bytes([_FORMAT])
             + _packet(_LOCATION, b"lnd")
@@ -67,15 +83,23 @@ class MacaroonBakery:
             + _packet(_SIGNATURE, signature)
         )
 
-    def check(self, headers: list[str], permission: Permission) -> None:
-        """Refuse a call whose macaroon headers (hex) do not grant the permission. Raises LndError."""
+    def check(self, headers: list[str], permission: Permission, method: str = "") -> None:
+        """Refuse a call whose macaroon headers (hex) grant neither the permission nor the method. Raises LndError."""
         if len(headers) != 1:
             raise LndError(f"expected 1 macaroon, got {len(headers)}")
-        identifier, signature = _parse(_from_hex(headers[0]))
-        if not hmac.compare_digest(signature, hmac.digest(self._key, identifier, hashlib.sha256)):
-            raise LndError("verification failed: signature mismatch after caveat verification")
-        if permission not in _decode_identifier(identifier):
+        if not self.grants(_from_hex(headers[0]), [permission], method):
             raise LndError("permission denied")
+
+    def grants(self, macaroon: bytes, permissions: Iterable[Permission], method: str) -> bool:
+        """Whether a macaroon grants all the permissions, or the method. Raises LndError for one that is not ours."""
+        identifier, signature = _parse(macaroon)
+        try:
+            number, operations = _decode_identifier(identifier)
+        except (IndexError, ValueError) as error:
+            raise LndError("cannot read the macaroon's identifier") from error
+        if not hmac.compare_digest(signature, hmac.digest(self._key(number), identifier, hashlib.sha256)):
+            raise LndError("verification failed: signature mismatch after caveat verification")
+        return operations.issuperset(permissions) or (CALL, method) in operations
 
 
 def _from_hex(text: str) -> bytes:
@@ -141,26 +165,29 @@ def _protobuf(number: int, value: bytes) -> bytes:
     return _varint(number << 3 | 2) + _varint(len(value)) + value
 
 
-def _encode_identifier(nonce: bytes, permissions: Iterable[Permission]) -> bytes:
+def _encode_identifier(nonce: bytes, root_key_id: bytes, permissions: Iterable[Permission]) -> bytes:
     actions: dict[str, list[str]] = {}
     for entity, action in sorted(permissions):
         actions.setdefault(entity, []).append(action)
     operations = b"".join(
-        _protobuf(3, _protobuf(1, entity.encode()) + b"".join(_protobuf(2, name.encode()) for name in names))
+        _protobuf(_OPERATION, _protobuf(1, entity.encode()) + b"".join(_protobuf(2, name.encode()) for name in names))
         for entity, names in actions.items()
     )
-    return bytes([_IDENTIFIER_VERSION]) + _protobuf(1, nonce) + _protobuf(2, b"0") + operations
+    return bytes([_IDENTIFIER_VERSION]) + _protobuf(1, nonce) + _protobuf(_ROOT_KEY_ID, root_key_id) + operations
 
 
-def _decode_identifier(identifier: bytes) -> set[Permission]:
-    """Operations of an identifier whose signature was verified: only our own bytes come here."""
+def _decode_identifier(identifier: bytes) -> tuple[bytes, set[Permission]]:
+    """Number of the root key, and operations. Raises IndexError or ValueError for bytes that are not ours."""
+    root_key_id = str(DEFAULT_ROOT_KEY).encode()
     permissions: set[Permission] = set()
     for number, value in _read_protobuf(identifier[1:]):
-        if number == 3:
+        if number == _ROOT_KEY_ID:
+            root_key_id = value
+        elif number == _OPERATION:
             fields = list(_read_protobuf(value))
-            entity = next(text for key, text in fields if key == 1)
+            entity = b"".join(text for key, text in fields if key == 1)
             permissions |= {(entity.decode(), text.decode()) for key, text in fields if key == 2}
-    return permissions
+    return root_key_id, permissions
 
 
 def _read_protobuf(data: bytes) -> Iterator[tuple[int, bytes]]:

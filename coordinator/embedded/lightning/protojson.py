@@ -118,7 +118,7 @@ def _read(value: object, schema: Schema, source: str) -> Message:
         raise LndError("proto: syntax error (line 1:1): unexpected token", Code.INVALID_ARGUMENT)
     output: Message = {}
     for key, item in value.items():
-        name = re.sub("[A-Z]", lambda found: "_" + found[0].lower(), str(key))
+        name = str(key) if key in schema else re.sub("[A-Z]", lambda found: "_" + found[0].lower(), str(key))
         if name not in schema:
             place = source.find(f'"{key}"') + 1
             raise LndError(f'proto: (line 1:{place}): unknown field "{key}"', Code.INVALID_ARGUMENT)

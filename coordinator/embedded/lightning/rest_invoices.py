@@ -157,17 +157,48 @@ _READ = ("invoices", "read")
 _WRITE = ("invoices", "write")
 
 ENDPOINTS: Final = (
-    Endpoint("POST", "/v2/invoices/hodl", _WRITE, unary=add_hold_invoice, schema=schemas.ADD_HOLD_INVOICE),
-    Endpoint("POST", "/v1/invoices", _WRITE, unary=add_invoice, schema=schemas.ADD_INVOICE),
-    Endpoint("GET", "/v2/invoices/lookup", _READ, unary=lookup_invoice),
-    Endpoint("GET", "/v1/invoice/*", _READ, unary=lookup_invoice_by_hex),
-    Endpoint("POST", "/v2/invoices/settle", _WRITE, unary=settle_invoice, schema=schemas.SETTLE_INVOICE),
-    Endpoint("POST", "/v2/invoices/cancel", _WRITE, unary=cancel_invoice, schema=schemas.CANCEL_INVOICE),
+    Endpoint(
+        "POST",
+        "/v2/invoices/hodl",
+        _WRITE,
+        unary=add_hold_invoice,
+        schema=schemas.ADD_HOLD_INVOICE,
+        method_name="/invoicesrpc.Invoices/AddHoldInvoice",
+    ),
+    Endpoint(
+        "POST",
+        "/v1/invoices",
+        _WRITE,
+        unary=add_invoice,
+        schema=schemas.ADD_INVOICE,
+        method_name="/lnrpc.Lightning/AddInvoice",
+    ),
+    Endpoint(
+        "GET", "/v2/invoices/lookup", _READ, unary=lookup_invoice, method_name="/invoicesrpc.Invoices/LookupInvoiceV2"
+    ),
+    Endpoint("GET", "/v1/invoice/*", _READ, unary=lookup_invoice_by_hex, method_name="/lnrpc.Lightning/LookupInvoice"),
+    Endpoint(
+        "POST",
+        "/v2/invoices/settle",
+        _WRITE,
+        unary=settle_invoice,
+        schema=schemas.SETTLE_INVOICE,
+        method_name="/invoicesrpc.Invoices/SettleInvoice",
+    ),
+    Endpoint(
+        "POST",
+        "/v2/invoices/cancel",
+        _WRITE,
+        unary=cancel_invoice,
+        schema=schemas.CANCEL_INVOICE,
+        method_name="/invoicesrpc.Invoices/CancelInvoice",
+    ),
     Endpoint(
         "GET",
         "/v2/invoices/subscribe/*",
         _READ,
         stream=subscribe_invoice,
         check=check_hash_parameter("r_hash"),
+        method_name="/invoicesrpc.Invoices/SubscribeSingleInvoice",
     ),
 )

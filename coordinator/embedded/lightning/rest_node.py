@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from coordinator.embedded.lightning import schemas
-from coordinator.embedded.lightning.errors import LndError
+from coordinator.embedded.lightning.errors import Code, LndError
 from coordinator.embedded.lightning.http import Call, Endpoint, Json
-from coordinator.embedded.lightning.macaroon import ALL_PERMISSIONS
+from coordinator.embedded.lightning.macaroon import ALL_PERMISSIONS, CALL, DEFAULT_ROOT_KEY, Permission
 from coordinator.embedded.lightning.model import Mode
 from coordinator.embedded.lightning.routing import is_active
 from coordinator.embedded.lightning.views import channel_balance_view, channel_view
@@ -97,24 +97,64 @@ async def list_channels(call: Call) -> Json:
     return {"channels": [channel_view(call.network, call.alias, channel) for channel in channels]}
 
 
+def _permissions(call: Call) -> set[Permission]:
+    return {(item.get("entity", ""), item.get("action", "")) for item in call.body.get("permissions", [])}
+
+
 async def bake_macaroon(call: Call) -> Json:
-    """POST /v1/macaroon."""
-    permissions = {(item.get("entity", ""), item.get("action", "")) for item in call.body.get("permissions", [])}
+    """POST /v1/macaroon. Permissions for one call may name any method of LND, also those that are not served here."""
+    permissions = _permissions(call)
     if not permissions:
         raise LndError("permission list cannot be empty. specify at least one action/entity pair")
-    unknown = permissions - ALL_PERMISSIONS
+    unknown = {permission for permission in permissions if permission[0] != CALL} - ALL_PERMISSIONS
     if unknown:
         raise LndError(f"invalid permission action. {sorted(unknown)[0]}")
-    return {"macaroon": call.network.bakery(call.alias).bake(permissions).hex()}
+    number = call.body.get("root_key_id", DEFAULT_ROOT_KEY)
+    return {"macaroon": call.network.bakery(call.alias).bake(permissions, number).hex()}
+
+
+async def check_macaroon(call: Call) -> Json:
+    """POST /v1/macaroon/checkpermissions: whether another macaroon grants permissions, or else a method."""
+    bakery, method = call.network.bakery(call.alias), call.body.get("fullMethod", "")
+    try:
+        granted = bakery.grants(call.body.get("macaroon", b""), _permissions(call), method)
+    except LndError as error:
+        raise LndError(error.message, Code.INVALID_ARGUMENT) from error
+    if not granted:
+        raise LndError("permission denied", Code.INVALID_ARGUMENT)
+    return {"valid": True}
 
 
 _OFFCHAIN = ("offchain", "read")
 
 ENDPOINTS: Final = (
     Endpoint("GET", "/v1/state", None, unary=get_state),
-    Endpoint("GET", "/v1/getinfo", ("info", "read"), unary=get_info),
-    Endpoint("GET", "/v1/balance/channels", _OFFCHAIN, unary=channel_balance),
-    Endpoint("GET", "/v1/balance/blockchain", ("onchain", "read"), unary=wallet_balance),
-    Endpoint("GET", "/v1/channels", _OFFCHAIN, unary=list_channels),
-    Endpoint("POST", "/v1/macaroon", ("macaroon", "generate"), unary=bake_macaroon, schema=schemas.BAKE_MACAROON),
+    Endpoint("GET", "/v1/getinfo", ("info", "read"), unary=get_info, method_name="/lnrpc.Lightning/GetInfo"),
+    Endpoint(
+        "GET", "/v1/balance/channels", _OFFCHAIN, unary=channel_balance, method_name="/lnrpc.Lightning/ChannelBalance"
+    ),
+    Endpoint(
+        "GET",
+        "/v1/balance/blockchain",
+        ("onchain", "read"),
+        unary=wallet_balance,
+        method_name="/lnrpc.Lightning/WalletBalance",
+    ),
+    Endpoint("GET", "/v1/channels", _OFFCHAIN, unary=list_channels, method_name="/lnrpc.Lightning/ListChannels"),
+    Endpoint(
+        "POST",
+        "/v1/macaroon",
+        ("macaroon", "generate"),
+        unary=bake_macaroon,
+        schema=schemas.BAKE_MACAROON,
+        method_name="/lnrpc.Lightning/BakeMacaroon",
+    ),
+    Endpoint(
+        "POST",
+        "/v1/macaroon/checkpermissions",
+        ("macaroon", "read"),
+        unary=check_macaroon,
+        schema=schemas.CHECK_MACAROON,
+        method_name="/lnrpc.Lightning/CheckMacaroonPermissions",
+    ),
 )

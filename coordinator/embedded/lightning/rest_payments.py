@@ -183,10 +183,38 @@ _READ = ("offchain", "read")
 _WRITE = ("offchain", "write")
 
 ENDPOINTS: Final = (
-    Endpoint("POST", "/v2/router/send", _WRITE, stream=send_payment, schema=schemas.SEND_PAYMENT),
-    Endpoint("GET", "/v2/router/track/*", _READ, stream=track_payment, check=check_hash_parameter("payment_hash")),
-    Endpoint("GET", "/v1/payreq/*", _READ, unary=decode_payment_request),
-    Endpoint("GET", "/v1/payments", _READ, unary=list_payments),
-    Endpoint("POST", "/v2/router/route", _READ, unary=build_route, schema=schemas.BUILD_ROUTE),
-    Endpoint("POST", "/v2/router/route/send", _WRITE, unary=send_to_route, schema=schemas.SEND_TO_ROUTE),
+    Endpoint(
+        "POST",
+        "/v2/router/send",
+        _WRITE,
+        stream=send_payment,
+        schema=schemas.SEND_PAYMENT,
+        method_name="/routerrpc.Router/SendPaymentV2",
+    ),
+    Endpoint(
+        "GET",
+        "/v2/router/track/*",
+        _READ,
+        stream=track_payment,
+        check=check_hash_parameter("payment_hash"),
+        method_name="/routerrpc.Router/TrackPaymentV2",
+    ),
+    Endpoint("GET", "/v1/payreq/*", _READ, unary=decode_payment_request, method_name="/lnrpc.Lightning/DecodePayReq"),
+    Endpoint("GET", "/v1/payments", _READ, unary=list_payments, method_name="/lnrpc.Lightning/ListPayments"),
+    Endpoint(
+        "POST",
+        "/v2/router/route",
+        _READ,
+        unary=build_route,
+        schema=schemas.BUILD_ROUTE,
+        method_name="/routerrpc.Router/BuildRoute",
+    ),
+    Endpoint(
+        "POST",
+        "/v2/router/route/send",
+        _WRITE,
+        unary=send_to_route,
+        schema=schemas.SEND_TO_ROUTE,
+        method_name="/routerrpc.Router/SendToRouteV2",
+    ),
 )

@@ -144,8 +144,13 @@ SEND_TO_ROUTE: Final = fields(
     {"payment_hash": octets, "route": message(_ROUTE), "skip_temp_err": boolean},
     {"first_hop_custom_records": anything},
 )
+_PERMISSIONS: Final = repeated(message(fields({"entity": text, "action": text})))
 BAKE_MACAROON: Final = fields(
-    {"permissions": repeated(message(fields({"entity": text, "action": text})))},
-    {"root_key_id": _UINT64, "allow_external_permissions": boolean},
+    {"permissions": _PERMISSIONS, "root_key_id": _UINT64},
+    {"allow_external_permissions": boolean},
+)
+CHECK_MACAROON: Final = fields(
+    {"macaroon": octets, "permissions": _PERMISSIONS, "fullMethod": text},
+    {"check_default_perms_from_full_method": boolean},
 )
 EMPTY: Final = fields({})

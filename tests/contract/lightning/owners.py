@@ -43,6 +43,14 @@ class Owner(Protocol):
         """What a node answers to a GET of its owner."""
         ...
 
+    async def ask(self, alias: str, macaroon: Secret, path: str) -> tuple[int, str]:
+        """Status and text of a node's answer to a GET with this macaroon."""
+        ...
+
+    async def bake_for(self, alias: str, permissions: list[tuple[str, str]]) -> Secret:
+        """A macaroon of a node for these entities and actions."""
+        ...
+
     async def height(self, height: int) -> None:
         """Let the chain grow to a height."""
         ...
@@ -133,6 +141,17 @@ class EmbeddedOwner:
         headers = {"Grpc-Metadata-macaroon": made["macaroon_hex"]}
         return (await self._control.get(f"{made['url']}{path}", params=query, headers=headers)).json()
 
+    async def ask(self, alias: str, macaroon: Secret, path: str) -> tuple[int, str]:
+        headers = {"Grpc-Metadata-macaroon": macaroon.reveal().hex()}
+        answer = await self._control.get(f"{self._nodes[alias]['url']}{path}", headers=headers)
+        return answer.status_code, answer.text
+
+    async def bake_for(self, alias: str, permissions: list[tuple[str, str]]) -> Secret:
+        made = self._nodes[alias]
+        headers = {"Grpc-Metadata-macaroon": made["macaroon_hex"]}
+        answer = await self._control.post(f"{made['url']}/v1/macaroon", json=baking(permissions), headers=headers)
+        return Secret(bytes.fromhex(answer.json()["macaroon"]))
+
     async def height(self, height: int) -> None:
         await self.post("height", height=height)
 
@@ -165,7 +184,11 @@ class RealOwner:
 
     async def bake(self) -> Secret:
         """What the coordinator runs with."""
-        return Secret(self._rig["coordinator"].admin_macaroon.read_bytes())
+        owner = self.node("coordinator")
+        try:
+            return await owner.bake_macaroon()
+        finally:
+            await owner.close()
 
     async def player(self, alias: str) -> LndNode:
         return self.node("alice" if alias.startswith("alice") else "bob")
@@ -178,6 +201,17 @@ class RealOwner:
     async def raw(self, alias: str, path: str, **query: str) -> Any:
         name = "alice" if alias.startswith("alice") else alias
         return await asyncio.to_thread(lambda: self._rig[name].get(path, **query))
+
+    async def ask(self, alias: str, macaroon: Secret, path: str) -> tuple[int, str]:
+        node = self._rig[alias]
+        headers = {"Grpc-Metadata-macaroon": macaroon.reveal().hex()}
+        async with httpx.AsyncClient(base_url=node.url, verify=node.tls(), headers=headers, trust_env=False) as client:
+            answer = await client.get(path)
+        return answer.status_code, answer.text
+
+    async def bake_for(self, alias: str, permissions: list[tuple[str, str]]) -> Secret:
+        made = await asyncio.to_thread(self._rig[alias].post, "/v1/macaroon", baking(permissions))
+        return Secret(bytes.fromhex(made["macaroon"]))
 
     async def height(self, height: int) -> None:
         await asyncio.to_thread(self._rig.mine, height - self._rig.chain.height)
@@ -198,6 +232,11 @@ class RealOwner:
         await asyncio.to_thread(node.stop)
         yield
         await asyncio.to_thread(self._rig.rejoin, node)
+
+
+def baking(permissions: list[tuple[str, str]]) -> dict[str, Any]:
+    """The body of a request to bake."""
+    return {"permissions": [{"entity": entity, "action": action} for entity, action in permissions]}
 
 
 def lnd_node(node: Lnd, macaroon: Secret | None = None) -> LndNode:

@@ -6,6 +6,7 @@ import pytest
 import stamina
 
 from coordinator.adapters.lightning import LndNode, lnd
+from coordinator.adapters.lightning.condition import LndExamination
 from coordinator.ports.faults import Rejected, Unreachable, Unsuitable
 from coordinator.ports.lightning import FailureKind, InvoiceState, Payment, PaymentState
 from coordinator_core.bolt11 import decode
@@ -290,3 +291,54 @@ def fee_msat(paid: Payment) -> int:
     """The router's fee for 50,000 sat: one satoshi and one millionth. The port rounds it up."""
     assert paid.fee == 2
     return 1_050
+
+
+async def test_the_least_macaroon_allows_every_call_and_no_other(network: Network) -> None:
+    """What the other tests of this file do with it, they may; here is what they may not."""
+    assert await network.ours.missing_rights() == ()
+    with pytest.raises(Unsuitable, match="does not allow"):
+        await network.ours.bake_macaroon()
+    owner = network.owner.node("coordinator")
+    least = await owner.bake_macaroon()
+    await owner.close()
+    for path in ("/v1/balance/channels", "/v1/balance/blockchain", "/v1/payreq/x", f"/v1/invoice/{network.hash()}"):
+        status, text = await network.owner.ask("coordinator", least, path)
+        assert (status, "permission denied" in text) == (500, True), path
+    assert (await network.owner.ask("coordinator", least, "/v1/getinfo"))[0] == 200
+
+
+async def test_a_macaroon_that_lacks_a_call_is_found_out(network: Network) -> None:
+    only_reads = await network.owner.bake_for(
+        "coordinator", [("invoices", "read"), ("info", "read"), ("macaroon", "read")]
+    )
+    node = network.owner.node("coordinator", only_reads)
+    assert await node.missing_rights() == (
+        "/lnrpc.Lightning/ListChannels",
+        "/lnrpc.Lightning/ListPayments",
+        "/invoicesrpc.Invoices/AddHoldInvoice",
+        "/invoicesrpc.Invoices/SettleInvoice",
+        "/invoicesrpc.Invoices/CancelInvoice",
+        "/routerrpc.Router/SendPaymentV2",
+        "/routerrpc.Router/TrackPaymentV2",
+    )
+    await node.close()
+    cannot_ask = await network.owner.bake_for("coordinator", [("info", "read")])
+    node = network.owner.node("coordinator", cannot_ask)
+    assert await node.missing_rights() is None
+    await node.close()
+
+
+async def test_an_examination_says_what_is_wrong_in_one_sentence(network: Network) -> None:
+    found = await LndExamination(network.ours, "regtest").condition()
+    assert (found.problem, found.note, found.answers, found.version[:6]) == ("", "", True, "0.21.1")
+    found = await LndExamination(network.ours, "mainnet").condition()
+    assert found.problem == "LND is on regtest, the settings say mainnet: point both to one network"
+    assert not found.answers
+    foreign = network.owner.node("coordinator", Secret(network.owner.foreign))
+    assert "the macaroon is not of this node" in (await LndExamination(foreign, "regtest").condition()).problem
+    await foreign.close()
+    reads = network.owner.node("coordinator", await network.owner.bake_for("coordinator", [("info", "read")]))
+    found = await LndExamination(reads, "regtest").condition()
+    assert found.is_ready
+    assert "cannot be asked" in found.note
+    await reads.close()

@@ -84,3 +84,19 @@ def test_few_bumps_reach_any_rate(targets: list[FeeRate]) -> None:
             if fee == bounds.cap:
                 return
     assert made <= 40
+
+
+@given(st.integers(1, 4_000).map(Sats), VSIZES, VSIZES, st.integers(25, 2_000).map(FeeRate))
+def test_replacement_meets_the_rules_of_nodes_and_no_more_than_a_quarter_beyond(
+    fee: Sats, vsize: int, heavier: int, incremental: FeeRate
+) -> None:
+    """Small fees, where the quarter alone would not satisfy a node; a target that is reached already."""
+    bounds = Bounds(FeeRate(1), incremental, Sats(10_000_000), Sats(10_000_000))
+    parent = Paid(Sats(1_000_000), 200)
+    found = bump_fee(parent, heavier, Paid(fee, vsize), FeeRate(25), bounds)
+    assert found is not None
+    quarter, relay, dearer = -(-5 * fee // 4), fee + fee_of(incremental, heavier), fee * heavier // vsize + 1
+    assert found >= quarter
+    assert found >= relay
+    assert found * vsize > fee * heavier
+    assert found == max(quarter, relay, dearer, fee_of(FeeRate(1), heavier))

@@ -1,6 +1,7 @@
 """Processes in the background: recognised, refused, ended, and no other process touched."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,10 +67,11 @@ def test_a_number_that_another_process_has_by_now_is_left_alone(
     process = launch(background, tmp_path)
     process.kill()
     process.wait(10)
-    file = tmp_path / "run" / "one.pid"
-    record = json.loads(file.read_text())
-    record["process"]["pid"] = stranger.pid
-    file.write_text(json.dumps(record))
+    ours = Process.of(os.getpid())
+    assert ours is not None
+    # Of an earlier moment than the stranger: two processes of one clock tick would look alike.
+    record = {"order": 0, "process": {"pid": stranger.pid, "started": ours.started}}
+    (tmp_path / "run" / "one.pid").write_text(json.dumps(record))
     assert background.running() == ()
     assert list(background.stop()) == [("one", "had ended")]
     assert stranger.poll() is None

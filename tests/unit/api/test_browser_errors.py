@@ -21,6 +21,18 @@ async def test_unknown_addresses_are_a_page(house: Any, path: str) -> None:
     assert 'href="/"' in answer.text
 
 
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/?page=x", 400)])
+async def test_pages_speak_to_people_and_programs_to_programs(house: Any, path: str, status: int) -> None:
+    page = await house.browser.get(path)
+    assert page.status_code == status
+    assert "open the list" in page.text
+    assert "the API's schema" not in page.text.replace("&#39;", "'")
+    assert "Not Found" not in page.text
+    problem = (await house.browser.get(path, headers={"accept": "application/json"})).json()
+    assert problem["field"] == ("page" if status == 400 else "path")
+    assert "schema" in problem["fix"]
+
+
 async def test_unknown_competition_says_what_helps(house: Any) -> None:
     answer = await house.browser.get(f"/competitions/{UNKNOWN}")
     assert answer.status_code == 404

@@ -35,11 +35,11 @@ STATE = {
     "receipt": EVENT,
 }
 PICKS = [{"target": "KORD", "metric": "temp_high", "choice": "over"}]
-HOSTILE = settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+HOSTILE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-NO_SERVER = ["Error: coordinator: ConnectError"]
-"""The file was right, and nobody is there to ask."""
+NO_SERVER = "Error: coordinator"
+"""The file was right, and nobody is at the address that it gives."""
 
 
 def canonical(document):
@@ -68,7 +68,7 @@ def tries(tmp_path):
             assert result.exit_code in (1, 2)
             lines = result.stderr.splitlines()
             assert lines[-1].startswith("Error: ")
-            assert any(str(file) in lines[-1] for file in (path, other)) or lines[-1] in NO_SERVER
+            assert any(str(file) in lines[-1] for file in (path, other)) or lines[-1].startswith(NO_SERVER)
             assert all(line.startswith(("Error: ", "Warning: ")) for line in lines)
         return result
 

@@ -117,6 +117,10 @@ def test_secrets_are_no_settings(load: Load) -> None:
     assert load(**dict.fromkeys(names, "secret")) == load()
 
 
+def test_a_coordinator_of_the_regtest_suite_starts(load: Load) -> None:
+    assert load(REGTEST="1") == load()
+
+
 @pytest.mark.parametrize("text", [None, "", " \n"])
 def test_a_passphrase_that_is_not_there(tmp_path: Path, text: str | None) -> None:
     if text is not None:

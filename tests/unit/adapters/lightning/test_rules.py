@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from coordinator.adapters.lightning import LndNode, lnd
-from coordinator.adapters.lightning.lnd import cancel_delta
+from coordinator.adapters.lightning.versions import cancel_delta
 from coordinator.ports.faults import PortError, Rejected, Unreachable, Unsuitable
 from coordinator.ports.lightning import HoldInvoice, PaymentState
 from coordinator_core.errors import InvalidInput

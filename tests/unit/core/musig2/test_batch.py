@@ -40,7 +40,7 @@ def by_key_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_linear_form_is_the_even_aggregate(salt: int) -> None:
     for key_set in fresh_key_sets(salt):
         tweak, form = key_set.linear_form()
-        terms = [point_mul(member, scalar_to_bytes(c)) for member, c in form]
+        terms = [point_mul(m, scalar_to_bytes(c)) for m, c in zip(key_set.members, form, strict=True)]
         terms += [generator_mul(scalar_to_bytes(tweak))] if tweak else []
         assert point_add(terms) == serialize_native(key_set.even_point)
 

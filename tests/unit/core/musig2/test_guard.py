@@ -2,7 +2,10 @@
 
 import pytest
 
-from coordinator_core.musig2 import guard, layout
+from coordinator_core.errors import Misuse
+from coordinator_core.musig2 import guard, layout, pairs
+from coordinator_core.secp256k1 import generator_mul
+from coordinator_core.secp256k1.points import parse_native
 
 
 def test_the_pinned_library_passes() -> None:
@@ -13,6 +16,14 @@ def test_the_pinned_library_passes() -> None:
 def test_a_changed_layout_refuses_to_import(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(layout, name, bytes.fromhex("01020304"))
     with pytest.raises(ImportError, match="unknown layout"):
+        guard.run()
+
+
+@pytest.mark.parametrize("name", ["PAIR_MAGIC", "EVEN_POINT"])
+def test_a_changed_layout_of_pairs_refuses_to_import(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    changed = {"PAIR_MAGIC": bytes.fromhex("01020304"), "EVEN_POINT": parse_native(generator_mul(b"\x02" * 32))}
+    monkeypatch.setattr(pairs, name, changed[name])
+    with pytest.raises((ImportError, Misuse)):
         guard.run()
 
 

@@ -5,8 +5,11 @@ import pytest
 from coordinator_core.errors import InvalidInput, InvalidSignature
 from coordinator_core.musig2 import KeySet, SigningItem, SoloSigner, verify_batch
 from coordinator_core.musig2 import batch as batch_module
-from coordinator_core.musig2.equations import reduced
-from coordinator_core.musig2.pippenger import FAULT_BITS, SOUND_BITS, Coefficients, digit_bits, multiply
+from coordinator_core.musig2.coefficients import FAULT_BITS, SOUND_BITS, Coefficients, digit_bits
+from coordinator_core.musig2.effective import effective_secret
+from coordinator_core.musig2.equations import challenge, reduced
+from coordinator_core.musig2.pairs import PointPairs
+from coordinator_core.musig2.pippenger import PairRange, multiply
 from coordinator_core.secp256k1 import (
     N,
     SecretKey,
@@ -72,7 +75,7 @@ def reason(spoil) -> str:
     return "signature is malformed" if spoil in MALFORMED else "signature does not verify"
 
 
-@pytest.mark.parametrize("count", [0, 1, 59, 60, 259, 260, 899, 900, 4_999, 5_000, COUNT])
+@pytest.mark.parametrize("count", [0, 1, 59, 60, 61, 998, 999, 1_000, 4_998, 4_999, COUNT])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_good_batches_of_every_bucket_width_pass(batch, count: int, threads: int) -> None:
     items, signatures = batch
@@ -86,7 +89,9 @@ def test_batch_agrees_with_bip340(batch) -> None:
 
 
 @pytest.mark.parametrize("spoil", SPOILERS)
-@pytest.mark.parametrize(("count", "index"), [(1, 0), (10, 7), (61, 60), (300, 0), (300, 299), (1_200, 653)])
+@pytest.mark.parametrize(
+    ("count", "index"), [(1, 0), (10, 7), (61, 60), (300, 0), (250, 240), (300, 299), (1_200, 653)]
+)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_one_bad_signature_is_named(batch, spoil, count: int, index: int, threads: int) -> None:
     items, signatures = batch[0][:count], batch[1][:count]
@@ -108,15 +113,51 @@ def test_of_two_bad_signatures_the_first_is_named(batch, first, second) -> None:
     assert refusal.value.reason == reason(second)
 
 
-def test_errors_that_cancel_out_are_found(batch) -> None:
-    """Without random coefficients +1 on one scalar and -1 on another would pass."""
+@pytest.mark.parametrize("other", [1, 2, 13, 50, 99])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_errors_that_cancel_out_are_found(batch, other: int, sign: int) -> None:
+    """Rows 0 and 1 have the coefficients a and z * a, rows 0 and 2 two independent ones."""
     items, signatures = batch[0][:100], batch[1][:100]
-    for index, step in ((0, 1), (12, -1)):
+    for index, step in ((0, 1), (other, sign)):
         s = int.from_bytes(signatures[index][-32:], "big") + step
         signatures[index] = signatures[index][:-32] + scalar_to_bytes(s)
     with pytest.raises(InvalidSignature) as refusal:
         verify_batch(items, signatures)
     assert refusal.value.index == 0
+
+
+def test_a_bad_signature_is_named_at_every_index(batch) -> None:
+    items, signatures = batch[0][:130], batch[1][:130]
+    for index in range(130):
+        spoiled = [*signatures[:index], spoil_scalar(signatures[index]), *signatures[index + 1 :]]
+        with pytest.raises(InvalidSignature) as refusal:
+            verify_batch(items, spoiled)
+        assert refusal.value.index == index
+
+
+def signed_with_nonce(item: SigningItem, key: SecretKey, nonce: int) -> bytes:
+    """An adaptor signature with a nonce of the test's choice."""
+    assert item.adaptor_point is not None
+    x = int.from_bytes(effective_secret(item.key_set, {key.public_key: key}, "key").reveal(), "big")
+    point = generator_mul(scalar_to_bytes(nonce))
+    adapted = point_add([point, item.adaptor_point])
+    e = int.from_bytes(challenge(adapted[1:], item), "big")
+    return point + scalar_to_bytes((nonce if adapted[0] == 2 else -nonce) + e * x)
+
+
+@pytest.mark.parametrize("count", [64, 65, 1_200])
+def test_nonces_that_cancel_in_buckets_pass(count: int) -> None:
+    """One key signs everything with k and -k: in every window some bucket would be infinity."""
+    key_set = KeySet.aggregate([KEYS[0].public_key])
+    point = generator_mul(scalar_to_bytes(77))
+    items = [SigningItem(key_set, sha256(b"cancel %d" % number), point) for number in range(count)]
+    nonces = [(5, 5, -5, -5)[number % 4] for number in range(count)]
+    signatures = [signed_with_nonce(i, KEYS[0], nonce) for i, nonce in zip(items, nonces, strict=True)]
+    verify_batch(items, signatures)
+    signatures[-1] = spoil_scalar(signatures[-1])
+    with pytest.raises(InvalidSignature) as refusal:
+        verify_batch(items, signatures)
+    assert refusal.value.index == count - 1
 
 
 def test_swapped_signatures_are_found(batch) -> None:
@@ -163,16 +204,36 @@ def test_refusals(batch, kwargs, field) -> None:
 
 
 @pytest.mark.parametrize("size", [SOUND_BITS, FAULT_BITS])
-@pytest.mark.parametrize("count", [1, 2, 17, 300, 1_000])
+@pytest.mark.parametrize("count", [1, 2, 17, 300, 1_000, 1_001, 5_001])
 def test_multiplication_is_the_sum_of_products(count: int, size: int) -> None:
     points = [generator_mul(scalar_to_bytes(3 + number)) for number in range(count)]
-    coefficients = Coefficients(count, size)
-    numbers = coefficients.numbers()
-    assert all(0 <= number < 1 << (size + digit_bits(count)) for number in numbers)
-    assert count < 300 or max(numbers) >> (size - 4)
-    assert len(set(numbers)) == count
-    expected = point_add([point_mul(p, scalar_to_bytes(a)) for p, a in zip(points, numbers, strict=True)])
-    assert serialize_native(multiply([parse_native(point) for point in points], coefficients)) == expected
+    pairs = PointPairs.of([parse_native(point) for point in points])
+    coefficients = Coefficients(pairs.count, size)
+    weights = [number * factor for number in coefficients.numbers() for factor in (1, coefficients.z)]
+    points += [generator_mul(scalar_to_bytes(1))] * (count % 2)
+    expected = point_add([point_mul(p, scalar_to_bytes(a)) for p, a in zip(points, weights, strict=True)])
+    half = pairs.count // 2
+    found = multiply([PairRange(pairs, 0, half), PairRange(pairs, half, pairs.count)], coefficients)
+    assert serialize_native(found) == expected
+
+
+@pytest.mark.parametrize("size", [SOUND_BITS, FAULT_BITS])
+@pytest.mark.parametrize("pairs", [2, 499, 500, 2_499, 2_500])
+def test_coefficients_are_numbers_of_the_size_asked_for(pairs: int, size: int) -> None:
+    coefficients = Coefficients(pairs, size)
+    numbers, bits, half = coefficients.numbers(), coefficients.bits, coefficients.half
+    assert bits == digit_bits(pairs)
+    assert size <= bits * coefficients.windows <= size + 8
+    read = [0] * pairs
+    for digits in coefficients.digits():
+        read = [(number << bits) + digit - half for number, digit in zip(read, digits, strict=True)]
+    assert read == numbers
+    assert len(set(numbers)) == pairs
+    assert all(-(1 << bits * coefficients.windows) < number < 1 << bits * coefficients.windows for number in numbers)
+    assert pairs < 100 or (max(numbers) >> (size - 5) and -min(numbers) >> (size - 5))
+    assert coefficients.z >> 200
+    assert Coefficients(pairs, size).numbers() != numbers
+    assert Coefficients(pairs, size).z != coefficients.z
 
 
 def test_strangers_signatures_are_weighted_with_more_bits_than_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,10 +250,27 @@ def test_strangers_signatures_are_weighted_with_more_bits_than_our_own(monkeypat
     assert sizes == [64, 96]
 
 
-def test_multiplication_to_infinity() -> None:
-    coefficients = Coefficients(2)
-    coefficients.digits = b"\x05" * len(coefficients.digits)
+@pytest.mark.parametrize("count", [2, 600, 2_600])
+def test_multiplication_to_infinity(count: int) -> None:
+    """A pair and its negation under the same digits."""
     point = generator_mul(scalar_to_bytes(3))
-    assert multiply([parse_native(point), parse_native(point_negate(point))], coefficients) is None
-    coefficients.digits = bytes(len(coefficients.digits))
-    assert multiply([parse_native(point), parse_native(point)], coefficients) is None
+    halves = [[point] * count, [point_negate(point)] * count]
+    pairs = PointPairs.of([parse_native(p) for half in halves for p in half])
+    coefficients = Coefficients(pairs.count)
+    size = len(coefficients._raw) // 2
+    coefficients._raw = coefficients._raw[:size] * 2
+    assert multiply([PairRange(pairs, 0, pairs.count)], coefficients) is None
+
+
+def test_points_are_kept_in_pairs() -> None:
+    points = [generator_mul(scalar_to_bytes(number)) for number in (3, 4, 5)]
+    pairs = PointPairs.of([parse_native(point) for point in points])
+    assert pairs.count == 2
+    assert [*map(serialize_native, pairs.points)] == points
+    negated = pairs.negated(1, 2)
+    padding = generator_mul(scalar_to_bytes(1))
+    assert [*map(serialize_native, negated.points)] == [point_negate(points[2]), point_negate(padding)]
+    sums = PointPairs(2)
+    sums.write_sum(0, [pairs.pair(0), pairs.pair(1), pairs.pair(1)])
+    expected = [point_add([points[0], points[2], points[2]]), point_add([points[1], padding, padding])]
+    assert [*map(serialize_native, sums.points)] == expected

@@ -33,6 +33,21 @@ def test_the_coordinator_cannot_bake() -> None:
         BAKERY.check([macaroon], ("macaroon", "generate"))
 
 
+def test_a_single_call_is_granted_alone() -> None:
+    macaroon = BAKERY.bake({("uri", "/lnrpc.Lightning/GetInfo")}).hex()
+    BAKERY.check([macaroon], ("info", "read"), "/lnrpc.Lightning/GetInfo")
+    for method in ("", "/lnrpc.Lightning/GetRecoveryInfo"):
+        with pytest.raises(LndError, match="permission denied"):
+            BAKERY.check([macaroon], ("info", "read"), method)
+
+
+def test_a_root_key_of_its_own_signs_otherwise() -> None:
+    macaroon = BAKERY.bake({("info", "read")}, 7)
+    BAKERY.check([macaroon.hex()], ("info", "read"))
+    with pytest.raises(LndError, match="signature mismatch"):
+        BAKERY.check([macaroon.replace(b"\x12\x017", b"\x12\x010").hex()], ("info", "read"))
+
+
 def test_another_nodes_macaroon_is_refused() -> None:
     with pytest.raises(LndError, match="signature mismatch"):
         BAKERY.check([MacaroonBakery(b"\1" * 32).bake(ALL_PERMISSIONS).hex()], ("info", "read"))

@@ -48,11 +48,13 @@ def read_secret(path: str) -> str:
     return file.read_bytes().hex()
 
 
-async def test_macaroon_of_the_ready_line_does_the_coordinators_work(rig: Any) -> None:
+async def test_macaroon_of_the_ready_line_does_the_coordinators_work_and_no_other(rig: Any) -> None:
     headers = {"Grpc-Metadata-macaroon": read_secret(rig.ready["macaroon_file"])}
     async with httpx.AsyncClient(base_url=rig.ready["url"], headers=headers, trust_env=False) as client:
-        for path in ("/v1/getinfo", "/v1/balance/channels", "/v1/balance/blockchain", "/v1/channels", "/v1/payments"):
+        for path in ("/v1/getinfo", "/v1/channels", "/v1/payments"):
             assert (await client.get(path)).status_code == 200
+        for path in ("/v1/balance/channels", "/v1/balance/blockchain"):
+            assert "permission denied" in (await client.get(path)).text
         assert (await client.post("/v2/invoices/hodl", json={"hash": b64(HASH), "value": 1})).status_code == 200
         assert (await client.post("/v1/macaroon", json={"permissions": []})).status_code == 500
 
