@@ -153,7 +153,7 @@ def _override(values: dict[str, Any], environment: Mapping[str, str]) -> None:
     sections = {f.name.upper(): f.name for f in fields if isinstance(f.type, type) and issubclass(f.type, Struct)}
     for variable, text in environment.items():
         name = variable.removeprefix(PREFIX)
-        if name == variable or name.removesuffix("_FILE") in SECRETS:
+        if name == variable or name.removesuffix("_FILE") in SECRETS or name in SWITCHES:
             continue
         section = next((s for s in sections if name.startswith(f"{s}_")), None)
         if section is None:

@@ -23,7 +23,7 @@ from coordinator_core.dlc.serialization import parameters_from_value
 from coordinator_core.secret import Secret
 from coordinator_core.transaction import OutPoint, Transaction
 from coordinator_core.units import Sats
-from tests.e2e.books import Sheet, follow_contract, sheet
+from tests.e2e.books import Sheet, follow_contract, lightning_account, sheet
 from tests.e2e.chain import ChainControl
 from tests.e2e.mock_oracle import MockOracle, Outcome
 from tests.e2e.services import Services
@@ -175,12 +175,9 @@ class TestApp:
         self._next_player += 1
         alias = f"player-{self._next_player}"
         keys = PlayerKeys(Secret(self._next_player.to_bytes(32, "big")))
-        before = (await self.services.ledger())["nodes_msat"]
-        wallet = await self.services.wallet(alias)
-        after = (await self.services.ledger())["nodes_msat"]
-        # Both ends of the new channel: what a wallet starts with is nobody's gain in this competition.
-        opened = {name: after[name] - before.get(name, 0) for name in (alias, "router")}
-        competition.before = competition.before.with_change({f"Lightning, {k}": v for k, v in opened.items()})
+        wallet, opened = await self.services.new_wallet(alias)
+        # What a wallet starts with is nobody's gain in this competition.
+        competition.before = competition.before.with_change({lightning_account(k): v for k, v in opened.items()})
         player = Player(url or self.services.stack.url("coordinator"), keys, wallet, competition.id)
         self._wallets.append(player)
         return player
@@ -351,9 +348,7 @@ class TestApp:
 
     async def get_entry_balance(self, competition: Competition, player: Player) -> Sats:
         """What a player has gained (or lost) over Lightning since before the tickets, in whole satoshi."""
-        alias = f"Lightning, player-{int.from_bytes(player.keys.seed.reveal(), 'big')}"
-        ledger = (await self.services.ledger())["nodes_msat"]
-        return Sats((ledger[alias.removeprefix("Lightning, ")] - competition.before.accounts[alias]) // 1_000)
+        return Sats(await self.services.gained(player, competition.before) // 1_000)
 
     async def price(self, competition: Competition, player: Player) -> Sats:
         """What a player's ticket cost, without routing."""
@@ -368,7 +363,7 @@ class TestApp:
     async def read_sheet(self, competitions: Sequence[Competition]) -> Sheet:
         """Everyone's money now."""
         ledger = await self.services.ledger()
-        wallet = (await self.services.operator("GET", "/wallet"))["onchain_total"]
+        wallet = await self.services.wallet_total()
         money = []
         for one in competitions:
             try:

@@ -89,6 +89,11 @@ class Sheet:
         return {name: change for name, change in changes.items() if change}
 
 
+def lightning_account(alias: str) -> str:
+    """The account of a Lightning node."""
+    return f"Lightning, {alias}"
+
+
 def sheet(wallet: int, ledger: dict[str, int], held: int, contracts: Iterable[ContractMoney]) -> Sheet:
     """One sheet. `wallet` in satoshi, Lightning in millisatoshi."""
     listed = list(contracts)
@@ -99,6 +104,6 @@ def sheet(wallet: int, ledger: dict[str, int], held: int, contracts: Iterable[Co
         "claimed": sum(one.claimed for one in listed),
         "miners": sum(one.fees for one in listed),
     }
-    lightning = {f"Lightning, {alias}": balance for alias, balance in ledger.items()}
+    lightning = {lightning_account(alias): balance for alias, balance in ledger.items()}
     accounts = {name: value * MSAT for name, value in on_chain.items()}
     return Sheet({**accounts, **lightning, "held in Lightning": held})

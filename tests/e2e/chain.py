@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from coordinator.cli.demo.world import WorldError
 from coordinator_core.transaction import OutPoint, Transaction
-from tests.e2e.services import Services
+
+if TYPE_CHECKING:
+    from tests.e2e.services import Services
 
 MEDIAN_BLOCKS = 11
 ANYONE = "raw(51)"

@@ -12,6 +12,9 @@ import httpx
 
 from coordinator.cli.demo.world import SECONDS, World
 from coordinator.cli.embedded import Stack
+from coordinator.player.play import Player
+from coordinator.player.wallet import LightningWallet
+from tests.e2e.books import Sheet, lightning_account
 
 DAYS_TO_SPEND = 400
 DAY = 86_400
@@ -53,6 +56,27 @@ class Services(World):
         """A read of the node's Esplora server."""
         answer = await self._client.get(f"{self.stack.children['node'].ready['esplora']}{path}")
         return answer.raise_for_status().json()
+
+    async def new_wallet(self, alias: str) -> tuple[LightningWallet, dict[str, int]]:
+        """A funded wallet, and what each end of its new channel starts with, in millisatoshi by alias."""
+        before = (await self.ledger())["nodes_msat"]
+        wallet = await self.wallet(alias)
+        after = (await self.ledger())["nodes_msat"]
+        return wallet, {name: after[name] - before.get(name, 0) for name in (alias, "router")}
+
+    @staticmethod
+    def alias(player: Player) -> str:
+        """The name of a player's wallet: players are counted by their keys."""
+        return f"player-{int.from_bytes(player.keys.seed.reveal(), 'big')}"
+
+    async def gained(self, player: Player, before: Sheet) -> int:
+        """What a player has gained (or lost) over Lightning since `before`, in millisatoshi."""
+        alias = self.alias(player)
+        return int((await self.ledger())["nodes_msat"][alias]) - before.accounts[lightning_account(alias)]
+
+    async def wallet_total(self) -> int:
+        """What the coordinator's wallet holds on chain, in satoshi."""
+        return int((await self.operator("GET", "/wallet"))["onchain_total"])
 
     async def keymeld_fault(self, **order: object) -> None:
         """A fault switch of the gateway: kind, operation, session_id, times."""

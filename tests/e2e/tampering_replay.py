@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,8 @@ from coordinator_core.secret import Secret
 from tests.e2e.tampering_proxy import TamperingProxy
 
 URL = "http://replayed"
+CONTEXT = ssl.create_default_context()
+"""Made once: no connection is opened, and each one costs more than the whole step."""
 MOST_REQUESTS = 40
 """More means that the player waits for better answers, which is no defect."""
 
@@ -155,7 +158,8 @@ def outcome(flow: Flow, step: Step, changes: Mapping[str, Any]) -> CoreError | E
     """What a step comes to with some answers changed; anything but these is a defect."""
 
     async def go() -> CoreError | Enough | Replay:
-        replay = Replay(flow, {**step.answers, **changes}, step.knows)
+        with patch("coordinator.player.http._trusted", lambda _: CONTEXT):
+            replay = Replay(flow, {**step.answers, **changes}, step.knows)
         with patch.object(play, "OracleReader", replay.reader), patch("asyncio.sleep", _at_once):
             try:
                 await step.go(replay)

@@ -26,10 +26,11 @@ CALM = {"1": 2_000}
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def calm_again(app: TestApp) -> AsyncIterator[None]:
-    """The node's fees as they were, after the test."""
+    """The node's fees as they were, after the test, and a coordinator that remembers no others."""
     yield
     for method, value in (("setblockfloor", 1), ("setmempoolminimum", 0), ("setfeeestimates", CALM)):
         await app.services.rpc(method, value)
+    await app.restart_coordinator()
 
 
 async def test_a_funding_that_no_miner_takes_is_bumped_through_its_change(app: TestApp, calm_again: None) -> None:

@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
 import pytest_asyncio
 
 from coordinator.player.oracle import OracleReader
+from coordinator_core.competition.picks import commit
 from coordinator_core.errors import CoreError, InvalidSignature, VerificationFailed
 from coordinator_core.keymeld.audit import BatchRefused, ManifestRefused
 from coordinator_core.keymeld.batch_item import PlainItem
 from coordinator_core.keymeld.manifest import SessionManifest
 from coordinator_core.keymeld.plan import fresh_id
 from coordinator_core.nostr import nip44
-from coordinator_core.secp256k1 import generator_mul
+from coordinator_core.secp256k1 import SecretKey, generator_mul
 from coordinator_core.secret import Secret
+from coordinator_core.units import Sats, Seconds
 from tests.e2e import lies
 from tests.e2e.cheating import CoordinatorSecrets
 from tests.e2e.conftest import Rig
@@ -89,15 +92,21 @@ async def _refuses_ticket(stage: Stage, error: type[CoreError], text: str) -> No
         stage.be_honest()
 
 
-async def test_an_invoice_over_another_price(selling: Stage) -> None:
+@pytest.mark.parametrize(
+    ("more", "terms_hash", "text"),
+    [(1_000, None, "asks for another price"), (0, bytes(32), "does not name the terms")],
+)
+async def test_an_invoice_over_another_price_or_other_terms(
+    selling: Stage, more: int, terms_hash: bytes | None, text: str
+) -> None:
     newcomer = await selling.app.new_player(selling.competition, selling.coordinator.url)
     selling.coordinator.speak_for(newcomer.keys.identity)
     reserved = await newcomer.api.send(f"{newcomer.base}/entries", {}, dict[str, Any], signed=True)
     receipt = msgspec.json.decode(reserved["receipt"]["content"])
     price = sum(receipt["price"].values())
-    thief = await selling.app.services.node("thief")
+    thief = await selling.app.services.node(f"thief {text}")
     request = await selling.app.services.hold_invoice(
-        thief, bytes.fromhex(receipt["ticket_hash"]), price + 1_000, selling.competition.terms.hash
+        thief, bytes.fromhex(receipt["ticket_hash"]), price + more, terms_hash or selling.competition.terms.hash
     )
 
     def rewrite(path: str, body: bytes) -> bytes:
@@ -110,7 +119,7 @@ async def test_an_invoice_over_another_price(selling: Stage) -> None:
 
     selling.coordinator.rewrite = rewrite
     try:
-        with pytest.raises(VerificationFailed, match="asks for another price"):
+        with pytest.raises(VerificationFailed, match=text):
             async with asyncio.timeout(20):
                 await newcomer.join(selling.app.picks(selling.competition, 0))
         assert await selling.app.get_entry_balance(selling.competition, newcomer) == 0
@@ -227,6 +236,26 @@ async def test_another_players_entry_that_was_exchanged(sealing: Stage) -> None:
     await sealing.refuses(VerificationFailed, "event: the id is not the hash of its content")
 
 
+async def test_another_entry_in_the_players_own_place(sealing: Stage) -> None:
+    """With the player's own keys, and with a payout hash whose preimage the cheat knows: the prize would be its own."""
+
+    def change(entries: list[dict[str, Any]]) -> None:
+        own = next(entry for entry in entries if entry["entry_id"] == sealing.victim.entry_id)
+        content = msgspec.json.decode(own["event"]["content"]) | {"payout_hash": "11" * 32}
+        own["event"] = signed_again(own["event"], content, SecretKey.from_bytes(bytes([21]) * 32))
+
+    sealing.change_json(sealing.coordinator, "/entries", change)
+    await sealing.refuses(VerificationFailed, "another entry in this player's place")
+
+
+async def test_a_list_without_the_players_own_entry(sealing: Stage) -> None:
+    def change(entries: list[dict[str, Any]]) -> None:
+        entries[:] = [entry for entry in entries if entry["entry_id"] != sealing.victim.entry_id]
+
+    sealing.change_json(sealing.coordinator, "/entries", change)
+    await sealing.refuses(VerificationFailed, "do not hold this player's entry")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def signing(sealing: Stage) -> Stage:
     """Every batch is at the gateway; the victim has not said ready."""
@@ -280,6 +309,40 @@ async def test_another_players_picks_at_the_oracle(signing: Stage) -> None:
 
     signing.change_json(signing.oracle, f"/events/{event}", change)
     await signing.refuses(VerificationFailed, "another entry stands at the oracle")
+
+
+@pytest.mark.parametrize("what", ["payout_hash", "entry_keys", "picks"])
+async def test_another_players_entry_that_its_owner_signed_again_after_the_closing(signing: Stage, what: str) -> None:
+    """A friend of the coordinator's who has seen the opened picks, and now has other ones: good signatures all over."""
+    friend = signing.honest[0]
+
+    def change(entries: list[dict[str, Any]]) -> None:
+        entry = next(entry for entry in entries if entry["entry_id"] == friend.entry_id)
+        content = msgspec.json.decode(entry["event"]["content"])
+        if what == "payout_hash":
+            content["payout_hash"] = "11" * 32
+        elif what == "entry_keys":
+            content["entry_keys"].reverse()
+        else:
+            picks = signing.victim.picks
+            entry["opened"]["picks"] = msgspec.to_builtins(picks)
+            salt = bytes.fromhex(entry["opened"]["salt"])
+            content["picks_commitment"] = commit(UUID(friend.entry_id), salt, picks).hex()
+        entry["event"] = signed_again(entry["event"], content, friend.keys.identity)
+
+    signing.change_json(signing.coordinator, "/entries", change)
+    await signing.refuses(VerificationFailed, "exchanged after the picks were opened")
+
+
+async def test_an_attempt_that_was_over(signing: Stage) -> None:
+    """The same entry key in another session: entry keys are fresh for each attempt."""
+    kept = signing.victim.sealing
+    assert kept is not None
+    signing.victim.sealing = msgspec.structs.replace(kept, attempt=2)
+    try:
+        await signing.refuses(VerificationFailed, "goes back to an earlier attempt")
+    finally:
+        signing.victim.sealing = kept
 
 
 @pytest.mark.parametrize(
@@ -364,12 +427,64 @@ def _one_bit_off(text: str) -> str:
     return text[:-1] + f"{int(text[-1], 16) ^ 1:x}"
 
 
-async def test_the_honest_contract_goes_on_to_the_end(signed: Stage) -> None:
+async def test_the_kit_of_another_entry(signed: Stage) -> None:
+    other = signed.honest[0]
+    kit = await other.api.get(f"{other.own}/kit", signed=True)
+    signed.coordinator.rewrite = lambda path, body: kit if path.endswith("/kit") else body
+    await signed.refuses(VerificationFailed, "kit.entry_id: is another entry")
+
+
+async def test_a_kit_of_a_contract_that_was_not_approved(signed: Stage) -> None:
+    approved, signed.victim.contract = signed.victim.contract, "00" * 32
+    try:
+        await signed.refuses(VerificationFailed, "another contract than the one approved")
+    finally:
+        signed.victim.contract = approved
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def won(signed: Stage) -> Stage:
+    """The victim has a prize."""
     app, competition = signed.app, signed.competition
     await app.confirm_funding(competition)
     await app.attest(competition, Outcome((competition.index_of(signed.victim),)))
+    await signed.victim.result()
+    signed.be_honest()
+    return signed
+
+
+async def test_less_than_the_prize(won: Stage) -> None:
+    """An invoice on the payout hash sells the whole prize, whatever it is over."""
+    won.change_json(won.coordinator, "/payout", lambda answer: answer.update(net=answer["net"] - 1))
+    try:
+        with pytest.raises(VerificationFailed, match=r"payout\.net: is less than the"):
+            async with asyncio.timeout(20):
+                await won.victim.take_prize()
+        assert "payout" not in won.coordinator.posted
+        assert won.victim.payout_request == ""
+    finally:
+        won.be_honest()
+
+
+async def test_a_payment_that_never_came(won: Stage) -> None:
+    """The entry key would give the output away; the player's wallet knows that nothing was paid."""
+    won.change_json(won.coordinator, "/payout", lambda answer: answer.update(state="PAID"))
+    # An invoice that was made and not paid.
+    won.victim.payout_request = await won.victim.wallet.make_invoice(Sats(1), Seconds(3_600))
+    try:
+        async with asyncio.timeout(20):
+            assert await won.victim.take_prize() == "PAID"
+        assert "key" not in won.coordinator.posted
+    finally:
+        won.victim.payout_request = ""
+        won.be_honest()
+
+
+async def test_the_honest_contract_goes_on_to_the_end(won: Stage) -> None:
+    app, competition = won.app, won.competition
     states = await app.take_prizes(competition)
-    assert states[signed.victim.entry_id] == "PAID"
+    assert states[won.victim.entry_id] == "PAID"
+    assert "key" in won.coordinator.posted
     await app.wait_for_state(competition, "completed", each=app.mine_blocks)
     await app.require_balanced_books(competition)
     reader = OracleReader(competition.terms.oracle.url)

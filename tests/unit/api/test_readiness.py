@@ -2,14 +2,19 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import cast
 
 from litestar import Litestar
 from litestar.di import Provide
 from litestar.testing import AsyncTestClient
 
+from coordinator.api.context import Api
 from coordinator.api.examinations import Examinations
 from coordinator.api.routes.readiness import readyz
+from coordinator.engine.engine import Engine
+from coordinator.ports.bitcoin import Network
 from coordinator.ports.condition import Condition
+from coordinator_core.secret import Secret
 
 NODE = Condition("bitcoin", "Satoshi:31.99.0", note="not tested")
 LOCKED = Condition("lightning", problem="the wallet is locked: unlock it (lncli unlock)", answers=False)
@@ -31,15 +36,9 @@ class Service:
         return self.found
 
 
-@dataclass
-class OnlyExaminations:
-    """All of the Api that the route uses."""
-
-    examinations: Examinations
-
-
 def client(*services: Service) -> AsyncTestClient[Litestar]:
-    api = OnlyExaminations(Examinations(services))
+    engine = cast(Engine, None)  # the route asks nothing else of the Api
+    api = Api(engine, "", Secret(b"t"), Network.REGTEST, examinations=Examinations(services))
     return AsyncTestClient(Litestar([readyz], dependencies={"api": Provide(lambda: api, sync_to_thread=False)}))
 
 
