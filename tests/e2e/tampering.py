@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from coordinator.player.play import Player
+from coordinator_core.competition.picks import commit
 from coordinator_core.competition.player_keys import entry_key
 from coordinator_core.errors import CoreError
 from coordinator_core.keymeld.access import SessionAccess, UserAccess
@@ -173,3 +174,24 @@ def signed_again(event: dict[str, Any], content: object, key: SecretKey) -> dict
     text = msgspec.json.encode(content).decode()
     made = sign_event(key, event["kind"], text, event["tags"], created_at=event["created_at"])
     return msgspec.json.decode(made.to_json())
+
+
+def signed_by_a_friend(stage: Stage, what: str) -> Change:
+    """The entry of an honest player, signed again by itself with one thing changed: "picks" are the victim's."""
+    friend = stage.honest[0]
+
+    def change(entries: list[dict[str, Any]]) -> None:
+        entry = next(entry for entry in entries if entry["entry_id"] == friend.entry_id)
+        content = msgspec.json.decode(entry["event"]["content"])
+        if what == "payout_hash":
+            content["payout_hash"] = "11" * 32
+        elif what == "entry_keys":
+            content["entry_keys"].reverse()
+        else:
+            picks = stage.victim.picks
+            entry["opened"]["picks"] = msgspec.to_builtins(picks)
+            salt = bytes.fromhex(entry["opened"]["salt"])
+            content["picks_commitment"] = commit(UUID(friend.entry_id), salt, picks).hex()
+        entry["event"] = signed_again(entry["event"], content, friend.keys.identity)
+
+    return change

@@ -9,29 +9,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import pytest
 import pytest_asyncio
 
+from coordinator.player.closing import Sealing
 from coordinator.player.oracle import OracleReader
-from coordinator_core.competition.picks import commit
 from coordinator_core.errors import CoreError, InvalidSignature, VerificationFailed
 from coordinator_core.keymeld.audit import BatchRefused, ManifestRefused
 from coordinator_core.keymeld.batch_item import PlainItem
 from coordinator_core.keymeld.manifest import SessionManifest
 from coordinator_core.keymeld.plan import fresh_id
-from coordinator_core.nostr import nip44
 from coordinator_core.secp256k1 import SecretKey, generator_mul
-from coordinator_core.secret import Secret
 from coordinator_core.units import Sats, Seconds
 from tests.e2e import lies
+from tests.e2e import tampering_stages as stages
 from tests.e2e.cheating import CoordinatorSecrets
 from tests.e2e.conftest import Rig
-from tests.e2e.mock_oracle import Outcome
 from tests.e2e.tampering import (
-    BINDING,
     LONG,
     Change,
     Stage,
@@ -41,9 +37,9 @@ from tests.e2e.tampering import (
     name_another_session,
     regular,
     signed_again,
+    signed_by_a_friend,
 )
 from tests.e2e.tampering_proxy import TamperingProxy
-from tests.e2e.waiting import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("tampering")]
 
@@ -104,7 +100,7 @@ async def test_an_invoice_over_another_price_or_other_terms(
     reserved = await newcomer.api.send(f"{newcomer.base}/entries", {}, dict[str, Any], signed=True)
     receipt = msgspec.json.decode(reserved["receipt"]["content"])
     price = sum(receipt["price"].values())
-    thief = await selling.app.services.node(f"thief {text}")
+    thief = await selling.app.services.node(f"thief-{more}")
     request = await selling.app.services.hold_invoice(
         thief, bytes.fromhex(receipt["ticket_hash"]), price + more, terms_hash or selling.competition.terms.hash
     )
@@ -153,25 +149,7 @@ def _other_terms(path: str, body: bytes) -> bytes:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def sealing(selling: Stage) -> Stage:
-    """Everyone has a ticket, the honest players have sealed; the victim has not."""
-    app, competition = selling.app, selling.competition
-    await selling.victim.join(app.picks(competition, 0))
-    competition.players.append(selling.victim)
-    for _ in range(2):
-        selling.honest.append(await app.add_entry(competition))
-        selling.honest[-1].say = selling.told.append
-    await app.close_entries(competition)
-    await app.wait_for_state(competition, "awaiting_keygen")
-    selling.tasks.extend(asyncio.create_task(player.keep_appointment()) for player in selling.honest)
-
-    async def others_sealed() -> bool:
-        status = await selling.status()
-        waiting = [one["who"] for one in status["waiting_for"]]
-        return waiting == [selling.victim.entry_id] and status["manifest"] is not None
-
-    await wait_for(others_sealed, "the honest players' seals")
-    selling.be_honest()
-    return selling
+    return await stages.everyone_else_sealed(selling)
 
 
 async def test_terms_that_change_after_the_ticket(sealing: Stage) -> None:
@@ -258,26 +236,7 @@ async def test_a_list_without_the_players_own_entry(sealing: Stage) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def signing(sealing: Stage) -> Stage:
-    """Every batch is at the gateway; the victim has not said ready."""
-    victim = sealing.victim
-    sealing.be_honest()
-    sealing.coordinator.later = ("/ready", "/approvals")
-    task = asyncio.create_task(victim.keep_appointment())
-
-    async def compared() -> bool:
-        others = [text for text in sealing.told if text.startswith("compared")]
-        return "ready" in sealing.coordinator.posted and len(others) == len(sealing.honest)
-
-    await wait_for(compared, "everyone's comparison of an honest contract")
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    status = await sealing.status()
-    conversation = nip44.conversation_key(
-        victim.keys.identity, bytes.fromhex(sealing.competition.terms.coordinator_key)
-    )
-    sealing.secret = Secret(bytes.fromhex(nip44.decrypt(status["encrypted_session_secret"], conversation)))
-    sealing.be_honest()
-    return sealing
+    return await stages.batches_open(sealing)
 
 
 async def test_an_event_with_other_dates_than_the_terms(signing: Stage) -> None:
@@ -314,22 +273,7 @@ async def test_another_players_picks_at_the_oracle(signing: Stage) -> None:
 @pytest.mark.parametrize("what", ["payout_hash", "entry_keys", "picks"])
 async def test_another_players_entry_that_its_owner_signed_again_after_the_closing(signing: Stage, what: str) -> None:
     """A friend of the coordinator's who has seen the opened picks, and now has other ones: good signatures all over."""
-    friend = signing.honest[0]
-
-    def change(entries: list[dict[str, Any]]) -> None:
-        entry = next(entry for entry in entries if entry["entry_id"] == friend.entry_id)
-        content = msgspec.json.decode(entry["event"]["content"])
-        if what == "payout_hash":
-            content["payout_hash"] = "11" * 32
-        elif what == "entry_keys":
-            content["entry_keys"].reverse()
-        else:
-            picks = signing.victim.picks
-            entry["opened"]["picks"] = msgspec.to_builtins(picks)
-            salt = bytes.fromhex(entry["opened"]["salt"])
-            content["picks_commitment"] = commit(UUID(friend.entry_id), salt, picks).hex()
-        entry["event"] = signed_again(entry["event"], content, friend.keys.identity)
-
+    change = signed_by_a_friend(signing, what)
     signing.change_json(signing.coordinator, "/entries", change)
     await signing.refuses(VerificationFailed, "exchanged after the picks were opened")
 
@@ -338,7 +282,7 @@ async def test_an_attempt_that_was_over(signing: Stage) -> None:
     """The same entry key in another session: entry keys are fresh for each attempt."""
     kept = signing.victim.sealing
     assert kept is not None
-    signing.victim.sealing = msgspec.structs.replace(kept, attempt=2)
+    signing.victim.sealing = Sealing(2, kept.manifest, kept.recipients, kept.registration)
     try:
         await signing.refuses(VerificationFailed, "goes back to an earlier attempt")
     finally:
@@ -399,14 +343,7 @@ async def test_a_spare_session_with_other_items(signing: Stage) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def signed(signing: Stage) -> Stage:
-    """The contract is signed: the proxy was honest meanwhile, and the victim went on."""
-    signing.be_honest()
-    async with asyncio.timeout(60):
-        await signing.victim.keep_appointment()
-        await asyncio.gather(*signing.tasks)
-    assert BINDING - {"join"} <= set(signing.coordinator.posted)
-    signing.be_honest()
-    return signing
+    return await stages.contract_signed(signing)
 
 
 @pytest.mark.parametrize("group", ["expiry_tx_signature", "outcome_tx_signatures", "split_tx_signatures"])
@@ -444,13 +381,7 @@ async def test_a_kit_of_a_contract_that_was_not_approved(signed: Stage) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def won(signed: Stage) -> Stage:
-    """The victim has a prize."""
-    app, competition = signed.app, signed.competition
-    await app.confirm_funding(competition)
-    await app.attest(competition, Outcome((competition.index_of(signed.victim),)))
-    await signed.victim.result()
-    signed.be_honest()
-    return signed
+    return await stages.prize_won(signed)
 
 
 async def test_less_than_the_prize(won: Stage) -> None:

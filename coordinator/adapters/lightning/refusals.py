@@ -18,6 +18,9 @@ from coordinator_core.errors import Fault
 BAKE = "bake one with `coordinator lightning bake-macaroon`"
 NOT_FOUND = 5
 UNIMPLEMENTED = 12
+UNKNOWN = 2
+NO_INVOICE_YET_TEXT = "there are no existing invoices"
+"""What a node says of every hash, without the code of an unknown invoice, until it has made its first invoice."""
 NO_ROUTE_TEXT = "Not Found"
 """What the HTTP gateway says of a path it does not serve, with the code of an unknown invoice or payment."""
 _STARTING = {
@@ -53,7 +56,9 @@ def _bare_error(reply: Reply) -> ErrorWire:
 def is_unknown_invoice(reply: Reply) -> bool:
     """True when a lookup says that there is no such invoice. A path that is not served has the same code."""
     error = error_of(reply)
-    return reply.status == 404 and error.code == NOT_FOUND and error.message != NO_ROUTE_TEXT
+    if reply.status == 404:
+        return error.code == NOT_FOUND and error.message != NO_ROUTE_TEXT
+    return reply.status == 500 and error.code == UNKNOWN and error.message == NO_INVOICE_YET_TEXT
 
 
 def is_unknown_payment(reply: Reply) -> bool:

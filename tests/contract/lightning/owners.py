@@ -16,9 +16,10 @@ import httpx
 
 from coordinator.adapters.lightning import LndNode
 from coordinator_core.secret import Secret
+from tests.contract.lightning.doors import Door
 from tools.regtest import Channel, Lnd, Rig
 
-MSAT = 1_000
+OWN = "the owner's"
 
 
 class Owner(Protocol):
@@ -39,12 +40,8 @@ class Owner(Protocol):
         """A node with two equal channels to the router, full on its own side, in satoshi."""
         ...
 
-    async def raw(self, alias: str, path: str, **query: str) -> Any:
-        """What a node answers to a GET of its owner."""
-        ...
-
-    async def ask(self, alias: str, macaroon: Secret, path: str) -> tuple[int, str]:
-        """Status and text of a node's answer to a GET with this macaroon."""
+    def door(self, alias: str, macaroon: str | None = OWN) -> Door:
+        """A node's REST interface, as its owner or with another macaroon in hex."""
         ...
 
     async def bake_for(self, alias: str, permissions: list[tuple[str, str]]) -> Secret:
@@ -136,15 +133,9 @@ class EmbeddedOwner:
         await self.post("channels", opener=alias, peer="router", capacity_sat=capacity, pushed_sat=0)
         return self.node(alias)
 
-    async def raw(self, alias: str, path: str, **query: str) -> Any:
+    def door(self, alias: str, macaroon: str | None = OWN) -> Door:
         made = self._nodes[alias]
-        headers = {"Grpc-Metadata-macaroon": made["macaroon_hex"]}
-        return (await self._control.get(f"{made['url']}{path}", params=query, headers=headers)).json()
-
-    async def ask(self, alias: str, macaroon: Secret, path: str) -> tuple[int, str]:
-        headers = {"Grpc-Metadata-macaroon": macaroon.reveal().hex()}
-        answer = await self._control.get(f"{self._nodes[alias]['url']}{path}", headers=headers)
-        return answer.status_code, answer.text
+        return Door(made["url"], made["macaroon_hex"] if macaroon == OWN else macaroon)
 
     async def bake_for(self, alias: str, permissions: list[tuple[str, str]]) -> Secret:
         made = self._nodes[alias]
@@ -198,16 +189,10 @@ class RealOwner:
         await asyncio.to_thread(self._rig.add_node, alias, *channels)
         return self.node(alias)
 
-    async def raw(self, alias: str, path: str, **query: str) -> Any:
-        name = "alice" if alias.startswith("alice") else alias
-        return await asyncio.to_thread(lambda: self._rig[name].get(path, **query))
-
-    async def ask(self, alias: str, macaroon: Secret, path: str) -> tuple[int, str]:
-        node = self._rig[alias]
-        headers = {"Grpc-Metadata-macaroon": macaroon.reveal().hex()}
-        async with httpx.AsyncClient(base_url=node.url, verify=node.tls(), headers=headers, trust_env=False) as client:
-            answer = await client.get(path)
-        return answer.status_code, answer.text
+    def door(self, alias: str, macaroon: str | None = OWN) -> Door:
+        node = self._rig["alice" if alias.startswith("alice") else alias]
+        own = node.admin_macaroon.read_bytes().hex()
+        return Door(node.url, own if macaroon == OWN else macaroon, node.tls())
 
     async def bake_for(self, alias: str, permissions: list[tuple[str, str]]) -> Secret:
         made = await asyncio.to_thread(self._rig[alias].post, "/v1/macaroon", baking(permissions))

@@ -71,6 +71,7 @@ class Rig:
         self.network, self.service, self.ready = network, service, ready
         self.control = httpx.AsyncClient(base_url=ready["control"], trust_env=False, verify=NO_AUTHORITIES)
         self.clients: dict[str, httpx.AsyncClient] = {}
+        self._streams: list[Stream] = []
 
     async def client(self, alias: str) -> httpx.AsyncClient:
         """A client with all permissions on a node."""
@@ -90,7 +91,9 @@ class Rig:
 
     async def stream(self, alias: str, method: str, target: str, body: Any = None) -> Stream:
         """A stream, begun."""
-        return Stream(await self.client(alias), method, target, body)
+        begun = Stream(await self.client(alias), method, target, body)
+        self._streams.append(begun)
+        return begun
 
     async def hold(self, digest: bytes, sats: int = 50_000, **fields: Any) -> str:
         """A hold invoice of the coordinator."""
@@ -127,8 +130,10 @@ class Rig:
                     await queue.get()
 
     async def close(self) -> None:
-        """Stop the service, then the clients: what is under way sees a service that goes."""
+        """Stop the service, then the clients: what is under way sees a service that goes, and is taken note of: an
+        error that nobody reads would be told whenever the task is collected."""
         await self.service.close()
+        await asyncio.gather(*(stream.task for stream in self._streams), return_exceptions=True)
         for client in (*self.clients.values(), self.control):
             await client.aclose()
 
