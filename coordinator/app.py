@@ -32,6 +32,7 @@ from coordinator.config.settings import LimitSettings, Settings, rpc_password
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.engine import Engine
 from coordinator.engine.executors.services import Services
+from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.ports.bitcoin import Network
 from coordinator.ports.condition import Examined
 from coordinator.ports.faults import Unsuitable
@@ -61,7 +62,9 @@ class Coordinator:
     wallet: OnchainWallet
 
 
-async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -> Coordinator:
+async def build(
+    settings: Settings, passphrase: Secret, stack: AsyncExitStack, *, observer: EngineObserver = UNOBSERVED
+) -> Coordinator:
     """Open the database, connect to every service, check networks. Everything opened is closed by `stack`.
 
     Raises InvalidInput or a PortError with one sentence for the operator.
@@ -101,6 +104,7 @@ async def build(settings: Settings, passphrase: Secret, stack: AsyncExitStack) -
         oracle=oracle,
         keymeld=keymeld,
         notifier=_notifier(settings, keys),
+        observer=observer,
     )
     origin = settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
     api = Api(

@@ -33,13 +33,13 @@ def fetch_attestation(url: str, event_id: UUID, transport: httpx.BaseTransport |
     try:
         with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, transport=transport) as client:
             answer = client.get(f"{url.rstrip('/')}/oracle/events/{event_id}")
-    except (httpx.HTTPError, httpx.InvalidURL) as problem:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OverflowError) as problem:
         raise ServiceFailed("oracle", f"{type(problem).__name__}: {problem}", Fault.ORACLE) from None
     if answer.status_code != httpx.codes.OK or len(answer.content) > MAX_ANSWER_BYTES:
         raise ServiceFailed("oracle", f"answered with status {answer.status_code}", Fault.ORACLE)
     try:
         attestation = msgspec.json.decode(answer.content, type=_Event).attestation
-    except msgspec.DecodeError as problem:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as problem:
         raise ServiceFailed("oracle", f"answered {problem}", Fault.ORACLE) from None
     if attestation is None:
         raise NotAttested("oracle", "has not attested this event; after the expiry use --expiry", Fault.ORACLE)

@@ -184,7 +184,7 @@ class Esplora:
                     if len(content) > limit or time.monotonic() > deadline:
                         raise _failed(f"{path} answers too much, or too slowly")
                 return answer.status_code, content
-        except (httpx.HTTPError, httpx.InvalidURL) as problem:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OverflowError) as problem:
             raise _failed(f"{type(problem).__name__}: {problem}") from None
 
 

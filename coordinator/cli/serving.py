@@ -13,18 +13,26 @@ from granian.server.embed import Server
 from coordinator.app import build
 from coordinator.cli.parent import end_with_parent
 from coordinator.config.settings import Settings
+from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator_core.secret import Secret
 
 LISTEN_POLL_SECONDS = 0.05
 
 
-async def serve(settings: Settings, passphrase: Secret, *, ready_line: bool, parent: int | None = None) -> None:
+async def serve(
+    settings: Settings,
+    passphrase: Secret,
+    *,
+    ready_line: bool,
+    parent: int | None = None,
+    observer: EngineObserver = UNOBSERVED,
+) -> None:
     """Serve until SIGTERM or SIGINT: stop accepting, let requests end, stop the loops, close the database.
 
     The end of the process `parent` counts as SIGTERM.
     """
     async with AsyncExitStack() as stack:
-        made = await build(settings, passphrase, stack)
+        made = await build(settings, passphrase, stack, observer=observer)
         server = Server(
             made.application,
             address=settings.web.host,

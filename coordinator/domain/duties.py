@@ -28,9 +28,13 @@ class Channel(StrEnum):
 class Duty(Struct, frozen=True, kw_only=True, tag_field="kind"):
     """Base of every duty."""
 
+    version: ClassVar[int] = 1
+    """Of the stored row; the next one when what is stored changes, with an upcaster (`versions`)."""
     channel: ClassVar[Channel]
-    protective: ClassVar[bool] = False
-    """Settle, cancel, outcome, split, sweep: never held back by a gate."""
+    protective: ClassVar[bool]
+    """Leaving it undone can cost someone money, and doing it takes none: settle, cancel, outcome, split, sweep, watch.
+    Neither a gate nor a stopped competition holds it back. The others are expansive: they wait. Which of the two a
+    duty is where it depends on facts, see `protection.protects`."""
 
     @property
     def key(self) -> str:
@@ -59,18 +63,21 @@ class CheckPlanning(Duty, frozen=True, kw_only=True, tag="oracle.check_planning"
     """Ask the oracle whether it can assess every target and metric."""
 
     channel: ClassVar[Channel] = Channel.ORACLE
+    protective: ClassVar[bool] = False
 
 
 class PublishTerms(Duty, frozen=True, kw_only=True, tag="oracle.publish_terms"):
     """Read the oracle's key and metrics, with scoring by lines make event 0 and take its lines; fix the terms."""
 
     channel: ClassVar[Channel] = Channel.ORACLE
+    protective: ClassVar[bool] = False
 
 
 class CreateEvent(_OfAttempt, frozen=True, kw_only=True, tag="oracle.create_event"):
     """Make the event of an attempt and verify the announcement."""
 
     channel: ClassVar[Channel] = Channel.ORACLE
+    protective: ClassVar[bool] = False
     entries: int
 
 
@@ -78,6 +85,7 @@ class SubmitEntries(_OfAttempt, frozen=True, kw_only=True, tag="oracle.submit_en
     """Hand the entries over and verify the event's statement."""
 
     channel: ClassVar[Channel] = Channel.ORACLE
+    protective: ClassVar[bool] = False
     event_id: str
     roster: tuple[str, ...]
 
@@ -86,6 +94,7 @@ class PollAttestation(Duty, frozen=True, kw_only=True, tag="oracle.poll_attestat
     """Watch the event until a scalar opens one of our locking points."""
 
     channel: ClassVar[Channel] = Channel.ORACLE
+    protective: ClassVar[bool] = True
     attempt: int
     event_id: str
     entries: int
@@ -95,6 +104,7 @@ class CreateInvoice(Duty, frozen=True, kw_only=True, tag="ln.create_invoice"):
     """Make the hold invoice of one generation of a ticket."""
 
     channel: ClassVar[Channel] = Channel.LIGHTNING
+    protective: ClassVar[bool] = False
     entry_id: str
     generation: int
     payment_hash: str
@@ -108,6 +118,7 @@ class WatchInvoice(Duty, frozen=True, kw_only=True, tag="ln.watch_invoice"):
     """Look an invoice up until it is SETTLED or CANCELED."""
 
     channel: ClassVar[Channel] = Channel.WATCH
+    protective: ClassVar[bool] = True
     payment_hash: str
 
     @property
@@ -119,6 +130,7 @@ class ReadHolds(_OfAttempt, frozen=True, kw_only=True, tag="ln.read_holds"):
     """Read every hold of the roster again, just before an irrevocable step."""
 
     channel: ClassVar[Channel] = Channel.LIGHTNING
+    protective: ClassVar[bool] = False
     roster: tuple[str, ...]
 
 
@@ -156,9 +168,12 @@ class CancelInvoice(Duty, frozen=True, kw_only=True, tag="ln.cancel"):
 
 
 class PayPrize(Duty, frozen=True, kw_only=True, tag="ln.pay"):
-    """Pay a winner's invoice; the payout row was committed before."""
+    """Pay a winner's invoice; the payout row was committed before. While its competition is stopped it only asks what
+    became of the payment: protective, because a sweep waits for the answer.
+    """
 
     channel: ClassVar[Channel] = Channel.LIGHTNING
+    protective: ClassVar[bool] = True
     entry_id: str
     payment_hash: str
     cltv_limit: int
@@ -176,6 +191,7 @@ class OpenSession(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.open_sessi
     """Reserve and initialize a session, register the market maker's key."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    protective: ClassVar[bool] = False
     roster: tuple[str, ...]
 
 
@@ -183,6 +199,7 @@ class RegisterPlayer(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.registe
     """Hand a player's sealed key to its enclave."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    protective: ClassVar[bool] = False
     entry_id: str
 
     @property
@@ -194,6 +211,7 @@ class AwaitRoster(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.await_rost
     """Poll keygen until the roster is there, recompute every aggregate."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    protective: ClassVar[bool] = False
     roster: tuple[str, ...]
 
 
@@ -201,6 +219,7 @@ class PinContract(_OfAttempt, frozen=True, kw_only=True, tag="contract.pin"):
     """Kick-off check; then parameters and coins are fixed."""
 
     channel: ClassVar[Channel] = Channel.LOCAL
+    protective: ClassVar[bool] = False
     roster: tuple[str, ...]
     event_id: str
 
@@ -209,6 +228,7 @@ class OpenBatches(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.open_batch
     """Open every signing session of the contract."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    protective: ClassVar[bool] = False
     roster: tuple[str, ...]
 
 
@@ -216,6 +236,7 @@ class OpenSpare(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.open_spare")
     """Sign a batch that hung again in a spare session, with exactly its items."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    protective: ClassVar[bool] = False
     replaces: str
     index: int
     roster: tuple[str, ...]
@@ -229,6 +250,7 @@ class ForwardApproval(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.approv
     """Hand a player's approval of one session to the gateway."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    protective: ClassVar[bool] = False
     entry_id: str
     session_id: str
     timestamp: int
@@ -242,6 +264,7 @@ class CollectSignatures(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.coll
     """Poll one signing session and verify every signature."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    protective: ClassVar[bool] = False
     session_id: str
     index: int
     roster: tuple[str, ...]
@@ -255,6 +278,7 @@ class AssembleContract(_OfAttempt, frozen=True, kw_only=True, tag="contract.asse
     """Put the batches together and verify the whole contract."""
 
     channel: ClassVar[Channel] = Channel.LOCAL
+    protective: ClassVar[bool] = False
     roster: tuple[str, ...]
 
 
@@ -325,6 +349,7 @@ class RecordAbsence(_OfAttempt, frozen=True, kw_only=True, tag="attendance.recor
     """Write down that a player sealed in no attempt of this closing."""
 
     channel: ClassVar[Channel] = Channel.LOCAL
+    protective: ClassVar[bool] = False
     player: str
     at: int
     """End of the sealing window that it missed (wall clock)."""
@@ -338,6 +363,7 @@ class NotifyPlayer(Duty, frozen=True, kw_only=True, tag="notify.player"):
     """Tell a player something once. Lost messages cost nothing: the page and the client know the same."""
 
     channel: ClassVar[Channel] = Channel.NOTIFY
+    protective: ClassVar[bool] = False
     entry_id: str
     topic: str
 

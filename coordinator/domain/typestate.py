@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, cast
+from typing import Any, ClassVar, Concatenate, Generic, NoReturn, ParamSpec, TypeVar, cast
 
 import msgspec
 
@@ -28,6 +28,9 @@ class StateConsumed(Misuse):
 
 class State(msgspec.Struct, frozen=True, kw_only=True, dict=True, tag_field="state"):
     """Base of every typestate. `dict=True` gives the consumption token a place outside the fields."""
+
+    version: ClassVar[int] = 1
+    """Of the stored row; the next one when what is stored changes, with an upcaster (`versions`)."""
 
     @property
     def consumed(self) -> bool:

@@ -6,8 +6,12 @@ import random
 
 import structlog
 
+from coordinator.domain.protection import moves_while_stopped
+from coordinator.domain.versions import UnreadableRow
+from coordinator.engine import codec
 from coordinator.engine.apply import InvariantViolation, apply_lane
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.store import Store
 
@@ -19,10 +23,11 @@ log = structlog.get_logger()
 class Applier:
     """Turns inbox rows into transitions until stopped."""
 
-    def __init__(self, store: Store, clock: Clockwork, wakeups: Wakeups) -> None:
+    def __init__(self, store: Store, clock: Clockwork, wakeups: Wakeups, observer: EngineObserver = UNOBSERVED) -> None:
         self._store = store
         self._clock = clock
         self._wakeups = wakeups
+        self._observer = observer
         self._turn = 0
 
     async def run(self) -> None:
@@ -40,12 +45,16 @@ class Applier:
         try:
             async with self._store.write() as tx:
                 record = await tx.load(lane)
-                if record is None or record.quarantined is not None:
+                if record is None:
                     await tx.finish_inbox(lane, self._clock.wall())
                     return True
-                await apply_lane(tx, record, self._clock)
+                if record.quarantined is not None and not moves_while_stopped(codec.decode_state(record.state)):
+                    await tx.park_inbox(lane, record.quarantined, self._clock.wall())
+                    return True
+                applied = await apply_lane(tx, record, self._clock)
                 await tx.finish_inbox(lane, self._clock.wall())
-        except (InvariantViolation, ValueError) as error:
+            self._observer.applied(lane, [after for _, after, _ in applied.steps])
+        except (InvariantViolation, UnreadableRow, ValueError) as error:
             await self._quarantine(lane, error)
         self._wakeups.duties.set()
         self._wakeups.changed(lane)

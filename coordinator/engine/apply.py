@@ -12,6 +12,7 @@ from coordinator.domain.competitions.states import Competition
 from coordinator.domain.competitions.wanted import wanted
 from coordinator.domain.competitions.watching import deadline, watched
 from coordinator.domain.lane import Lane, World
+from coordinator.domain.protection import protects
 from coordinator.engine import codec
 from coordinator.engine.clockwork import Clockwork
 from coordinator.ports.store import LaneRecord, Transaction, Wake, Watch
@@ -37,6 +38,7 @@ class Applied:
     lane: Lane
     steps: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     duties: Mapping[str, tuple[str, str, bytes]] = field(default_factory=dict[str, tuple[str, str, bytes]])
+    protective: frozenset[str] = frozenset()
     watches: Sequence[Watch] = ()
     wake: Wake = field(default_factory=Wake)
 
@@ -82,7 +84,9 @@ def _decide(record: LaneRecord, world: World) -> Applied:
     else:
         raise InvariantViolation(f"no fixpoint after {MAX_STEPS} steps")
     state = applied.state
-    applied.duties = {d.id(lane.id): (d.channel.value, d.kind(), codec.encode_duty(d)) for d in wanted(state, lane)}
+    duties = wanted(state, lane)
+    applied.duties = {d.id(lane.id): (d.channel.value, d.kind(), codec.encode_duty(d)) for d in duties}
+    applied.protective = frozenset(d.id(lane.id) for d in duties if protects(d, lane))
     look = watched(state, lane)
     applied.watches = sorted([Watch("t", key) for key in look.transactions] + [Watch("o", k) for k in look.outpoints])
     again = deadline(state, lane)
@@ -98,6 +102,6 @@ async def _write(tx: Transaction, record: LaneRecord, applied: Applied) -> None:
         await tx.save_state(record, applied.steps, codec.encode_state(state), now, terminal=terminal)
         for before, after, reason in applied.steps:
             log.info("transition", lane=record.id, before=before, after=after, reason=reason)
-    await tx.want_duties(lane.id, applied.duties, float(now))
+    await tx.want_duties(lane.id, applied.duties, float(now), applied.protective)
     await tx.set_watches(lane.id, applied.watches)
     await tx.set_wake(lane.id, applied.wake)

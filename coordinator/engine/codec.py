@@ -1,4 +1,4 @@
-"""State rows and duty rows: JSON with a tag; unknown tags are refused, never guessed."""
+"""State rows and duty rows: JSON with a tag and a version; what is not known is refused, never guessed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from coordinator.domain.duties import AnyDuty, Duty
 from coordinator.domain.facts import FactBook, Published
 from coordinator.domain.lane import Lane, World
 from coordinator.domain.typestate import State
-from coordinator.ports.store import LaneRecord
+from coordinator.domain.versions import DUTIES
+from coordinator.ports.store import DutyRow, LaneRecord
 from coordinator_core.competition.terms import Terms, decode_terms
 
 _STATE: msgspec.json.Decoder[Competition] = msgspec.json.Decoder(Competition)
-_DUTY: msgspec.json.Decoder[AnyDuty] = msgspec.json.Decoder(AnyDuty)
 
 
 def encode_state(state: State) -> bytes:
@@ -22,7 +22,7 @@ def encode_state(state: State) -> bytes:
 
 
 def decode_state(data: bytes) -> Competition:
-    """A fresh, unconsumed state."""
+    """A fresh, unconsumed state; the store hands out states at their present version."""
     return _STATE.decode(data)
 
 
@@ -36,9 +36,9 @@ def encode_duty(duty: Duty) -> bytes:
     return msgspec.json.encode(duty)
 
 
-def decode_duty(data: bytes) -> AnyDuty:
-    """The duty as it was wanted."""
-    return _DUTY.decode(data)
+def decode_duty(row: DutyRow) -> AnyDuty:
+    """The duty as it was wanted. Raises UnreadableRow."""
+    return DUTIES.decode(row.kind, row.v, row.args, row.id)
 
 
 def terms_of(facts: FactBook) -> Terms | None:

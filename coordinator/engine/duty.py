@@ -43,6 +43,8 @@ class Task(Generic[D_co]):
     state: Competition
     lane: Lane
     attempts: int
+    stopped: bool = False
+    """The competition waits for an operator: nothing expansive is done for it."""
 
 
 class Executor(Protocol):

@@ -50,10 +50,11 @@ class Engine:
         await self._chain.start()
         await self.dependencies.look()
         await self._note_downtime()
-        worker = Worker(self.store, self.clock, self.wakeups, executors(self.services, self.new_money))
+        observer = self.services.observer
+        worker = Worker(self.store, self.clock, self.wakeups, executors(self.services, self.new_money), observer)
         loops: dict[str, Callable[[], Awaitable[None]]] = {
             "chain": self._chain.run,
-            "apply": Applier(self.store, self.clock, self.wakeups).run,
+            "apply": Applier(self.store, self.clock, self.wakeups, observer).run,
             "duties": worker.run,
             "timers": TimerLoop(self.store, self.clock, self.wakeups).run,
             "dependencies": self.dependencies.run,
@@ -86,7 +87,9 @@ class Engine:
 
     async def command(self, lane: str, kind: str, dkey: str, decide: Decide) -> bytes:
         """Submit a command; the answer as JSON."""
-        return await submit(self.store, self.clock, self.wakeups, lane=lane, kind=kind, dkey=dkey, decide=decide)
+        answer = await submit(self.store, self.clock, self.wakeups, lane=lane, kind=kind, dkey=dkey, decide=decide)
+        self.services.observer.answered(lane, kind)
+        return answer
 
     async def view(self, lane: str) -> tuple[Competition, Lane]:
         """State and facts of a competition as of now. Raises UnknownCompetition."""

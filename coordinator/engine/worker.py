@@ -17,6 +17,7 @@ from coordinator.engine import codec
 from coordinator.engine.apply import world_of
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.duty import Again, Done, Executor, Outcome, Task
+from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.faults import PortError, Unreachable
 from coordinator.ports.store import DutyRow, Store
@@ -44,11 +45,19 @@ log = structlog.get_logger()
 class Worker:
     """Runs duties until stopped. Losing the process loses nothing: leases end, pins make the effect the same."""
 
-    def __init__(self, store: Store, clock: Clockwork, wakeups: Wakeups, executors: Mapping[str, Executor]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clockwork,
+        wakeups: Wakeups,
+        executors: Mapping[str, Executor],
+        observer: EngineObserver = UNOBSERVED,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._wakeups = wakeups
         self._executors = executors
+        self._observer = observer
         self._owner = uuid.uuid4().hex
         self._running: dict[str, int] = dict.fromkeys(LIMITS, 0)
 
@@ -76,7 +85,10 @@ class Worker:
 
     async def _run(self, row: DutyRow) -> None:
         try:
-            await self._commit(row, await self._attempt(row))
+            self._observer.claimed(row)
+            outcome = await self._attempt(row)
+            self._observer.executed(row)
+            await self._commit(row, outcome)
         except Exception:
             # Nothing was written: the lease ends and the duty is taken up again, its siblings go on.
             log.exception("outcome not committed", duty=row.id)
@@ -114,8 +126,12 @@ class Worker:
         record = await self._store.lane(row.lane)
         if record is None or row.kind not in self._executors:
             return Again(MAX_BACKOFF, reason=f"nothing here can execute {row.kind}")
+        stopped = record.quarantined is not None
+        if stopped and not row.protective:
+            # It was claimed before the competition was stopped.
+            return Again(MAX_BACKOFF, reason=f"the competition is stopped: {record.quarantined}")
         lane = codec.lane_of(record, await world_of(record, self._clock))
-        task = Task(row.id, codec.decode_duty(row.args), codec.decode_state(record.state), lane, row.attempts)
+        task = Task(row.id, codec.decode_duty(row), codec.decode_state(record.state), lane, row.attempts, stopped)
         return await self._executors[row.kind](task)
 
     async def _commit(self, row: DutyRow, outcome: Outcome) -> None:
@@ -131,6 +147,7 @@ class Worker:
             if changed or done:
                 wall = self._clock.wall()
                 await tx.notify(row.lane, RESULT_PRIORITY, "duty", f"{row.id}#{row.fence}", row.kind, wall)
+        self._observer.completed(row)
         self._wakeups.apply.set()
 
 

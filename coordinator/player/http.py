@@ -30,6 +30,7 @@ MAX_CONTRACT_BYTES: Final = 64_000_000
 """A contract and a claim kit grow with the number of outcomes, a wallet's list of payments with its age."""
 _MAX_REFUSAL_BYTES: Final = 65_536
 _SHOWN: Final = 500
+_HIGHEST_PORT: Final = 65_535
 
 
 class ServerRefused(CoreError):
@@ -66,7 +67,8 @@ def _trusted(certificate: Path | None) -> ssl.SSLContext | bool:
 def _address(name: str, url: str) -> str:
     try:
         parsed = httpx.URL(url)
-        usable = parsed.scheme in ("http", "https") and bool(parsed.host)
+        port = parsed.port is None or 0 < parsed.port <= _HIGHEST_PORT
+        usable = parsed.scheme in ("http", "https") and bool(parsed.host) and port
     except httpx.InvalidURL:
         usable = False
     if not usable:
@@ -146,12 +148,13 @@ class Service:
     async def first_line(self, path: str, body: object, headers: dict[str, str]) -> bytes:
         """The first line of a stream that a POST opens; the rest is not waited for."""
         async with self._answer("POST", path, msgspec.json.encode(body), headers) as response:
-            line = b""
+            line, length = b"", 0
             async for part in response.aiter_bytes():
+                length += len(part)
                 line = (line + part).lstrip()
                 if b"\n" in line:
                     return line.partition(b"\n")[0]
-                self._bounded(len(line), MAX_ANSWER_BYTES, path)
+                self._bounded(length, MAX_ANSWER_BYTES, path)
         if line:
             return line
         raise NoAnswer(self.name, "the stream ended without a word")
@@ -199,7 +202,8 @@ class Service:
                 yield response
         except TimeoutError as error:
             raise NoAnswer(self.name, f"no whole answer in {TOTAL_SECONDS:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            # UnicodeError: what the resolver raises for a host name that cannot be one.
             raise NoAnswer(self.name, type(error).__name__) from error
 
     def _bounded(self, length: int, limit: int, path: str) -> None:

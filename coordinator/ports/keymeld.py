@@ -79,6 +79,12 @@ class ApprovalRefused(Rejected):
     code = "keymeld.approval_refused"
 
 
+class HeaderUsed(ApprovalRefused):
+    """The gateway has seen an approval's header before: whoever signed it used it up."""
+
+    code = "keymeld.header_used"
+
+
 class NotReady(Unreachable):
     """The session is being set up, or is not complete yet: ask again."""
 
@@ -260,7 +266,7 @@ class Keymeld(Protocol):
 
         After Unreachable read who has approved; never resend a used header.
 
-        Raises NotReady (the header is used up all the same), ApprovalRefused.
+        Raises NotReady (the header is used up all the same), HeaderUsed, ApprovalRefused.
         """
         ...
 

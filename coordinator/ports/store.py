@@ -5,7 +5,7 @@ A `Transaction` is one atomic write. Nothing outside may be called while one is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
@@ -25,12 +25,13 @@ class LaneRecord(Struct, frozen=True):
     id: str
     rev: int
     state: bytes
-    """JSON of the state struct, with its tag."""
+    """JSON of the state struct, with its tag, at the present version."""
     entered_at: UnixTime
     facts: FactBook
     confirmed: Mapping[str, Height]
     spent: Mapping[str, SpendSeen]
     quarantined: str | None = None
+    """Why the competition is stopped."""
 
 
 class DutyRow(Struct, frozen=True):
@@ -44,6 +45,10 @@ class DutyRow(Struct, frozen=True):
     attempts: int
     failures: int
     fence: int
+    v: int = 1
+    """Version of `args`."""
+    protective: bool = True
+    """Goes on while its competition is stopped."""
 
 
 class InboxRow(Struct, frozen=True):
@@ -133,12 +138,28 @@ class Transaction(Protocol):
         """Mark every new row of a lane done; their number."""
         ...
 
-    async def quarantine(self, lane: str, reason: str, now: UnixTime) -> None:
-        """Stop a lane and park its inbox rows."""
+    async def park_inbox(self, lane: str, reason: str, now: UnixTime) -> None:
+        """Keep every new row of a lane for later."""
         ...
 
-    async def want_duties(self, lane: str, wanted: Mapping[str, tuple[str, str, bytes]], now: float) -> None:
-        """Open what is wanted and new (id → channel, kind, args); what is open and not wanted becomes obsolete."""
+    async def quarantine(self, lane: str, reason: str, now: UnixTime) -> None:
+        """Stop a lane and park its inbox rows. One that is stopped already keeps since when it is."""
+        ...
+
+    async def resume(self, lane: str) -> None:
+        """A stopped lane goes on: what was parked is new again, and its duties are due."""
+        ...
+
+    async def want_duties(
+        self,
+        lane: str,
+        wanted: Mapping[str, tuple[str, str, bytes]],
+        now: float,
+        protective: Collection[str] = (),
+    ) -> None:
+        """Open what is wanted and new (id → channel, kind, args); what is open or dead and not wanted becomes
+        obsolete. The ids in `protective` go on while the lane is stopped.
+        """
         ...
 
     async def set_wake(self, lane: str, wake: Wake) -> None:
@@ -150,7 +171,9 @@ class Transaction(Protocol):
         ...
 
     async def claim(self, now: float, lease: float, owner: str, limits: Mapping[str, int]) -> Sequence[DutyRow]:
-        """Lease due duties, at most `limits` for each channel; fence and attempts go up by one."""
+        """Lease due duties, at most `limits` for each channel; fence and attempts go up by one. Of a stopped lane only
+        those that are protective.
+        """
         ...
 
     async def end_leases(self, now: float) -> None:

@@ -20,6 +20,8 @@ SESSION_DOMAIN: Final = "keymeld-http-session-auth-v1"
 USER_DOMAIN: Final = "keymeld-http-user-auth-v1"
 MAX_AGE: Final = Seconds(300)
 MAX_AHEAD: Final = Seconds(30)
+HEADER: Final = "signature header"
+"""How errors name a header that was refused."""
 
 _REPLAY_DOMAIN = b"keymeld-http-replay-v1"
 _HEADER = re.compile(r"v1:(0|[1-9][0-9]{0,18}):([0-9a-f]{32}):([0-9a-f]{128})")
@@ -52,13 +54,13 @@ class RequestScope(Struct, frozen=True):
         """
         match = _HEADER.fullmatch(header)
         if match is None:
-            raise InvalidInput("signature header", "has another shape", "v1:<seconds>:<32 hex>:<128 hex>")
+            raise InvalidInput(HEADER, "has another shape", "v1:<seconds>:<32 hex>:<128 hex>")
         timestamp, nonce = int(match[1]), bytes.fromhex(match[2])
         if timestamp >= 1 << 63:
-            raise InvalidInput("signature header", "has a time out of range")
+            raise InvalidInput(HEADER, "has a time out of range")
         digest = self.digest(UnixTime(timestamp), nonce)
         if not ecdsa_verify(bytes.fromhex(match[3]), digest, public_key):
-            raise InvalidSignature("signature header", fault=Fault.PLAYER)
+            raise InvalidSignature(HEADER, fault=Fault.PLAYER)
         return RequestProof(UnixTime(timestamp), sha256(_REPLAY_DOMAIN + public_key + digest).hex())
 
 
@@ -70,7 +72,7 @@ class RequestProof(Struct, frozen=True):
 
     def check_age(self, now: UnixTime, *, max_age: Seconds = MAX_AGE) -> None:
         """Raises Refused when older than `max_age` or more than 30 s ahead of `now`."""
-        check_age("signature header", self.timestamp, now, max_age)
+        check_age(HEADER, self.timestamp, now, max_age)
 
 
 def check_age(what: str, timestamp: UnixTime, now: UnixTime, max_age: Seconds = MAX_AGE) -> None:

@@ -91,6 +91,7 @@ async def _refuses_ticket(stage: Stage, error: type[CoreError], text: str) -> No
 @pytest.mark.parametrize(
     ("more", "terms_hash", "text"),
     [(1_000, None, "asks for another price"), (0, bytes(32), "does not name the terms")],
+    ids=["price", "terms"],
 )
 async def test_an_invoice_over_another_price_or_other_terms(
     selling: Stage, more: int, terms_hash: bytes | None, text: str

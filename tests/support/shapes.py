@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from typing import Any
 
+LONGEST_INTEGER = 20
+HASH = re.compile(r"[0-9a-f]{64}")
 
-def shape(value: Any) -> Any:
+
+def shape(value: Any, *, numbers_in_text: bool = True) -> Any:
     """Objects by member, lists by the shapes of their items (an empty list fits every list), else the kind of value.
 
-    Numbers in strings are a kind of their own: that is how LND writes 64 bits, and no text of a member changes kinds.
+    Members named by a hash are one. `numbers_in_text`: LND writes 64 bits so, and they are a kind of their own.
     """
     if isinstance(value, dict):
-        return {name: shape(item) for name, item in value.items()}
+        return {
+            "(id)" if HASH.fullmatch(name) else name: shape(item, numbers_in_text=numbers_in_text)
+            for name, item in value.items()
+        }
     if isinstance(value, list):
-        return [shape(item) for item in value]
+        return [shape(item, numbers_in_text=numbers_in_text) for item in value]
     if isinstance(value, str):
-        return "digits" if value.isdigit() else "text"
+        return "digits" if numbers_in_text and value.isdigit() and len(value) <= LONGEST_INTEGER else "text"
     return type(value).__name__
 
 
@@ -47,14 +53,3 @@ def _lists(expected: list[Any], found: list[Any], place: str) -> list[str]:
         return []
     told = [min((differences(one, item, f"{place}[]") for one in expected), key=len) for item in found]
     return max(told, key=len)
-
-
-def without(names: set[str]) -> Callable[[Any], Any]:
-    """A shape with some members left out, wherever they stand."""
-
-    def strip(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: strip(item) for name, item in value.items() if name not in names}
-        return [strip(item) for item in value] if isinstance(value, list) else value
-
-    return strip

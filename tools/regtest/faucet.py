@@ -13,7 +13,7 @@ from tools.regtest.bitcoind import Bitcoind
 
 COIN = 100_000_000
 ADDRESS = "bcrt1qft5p2uhsdcdc3l2ua4ap5qqfg4pjaqlp250x7us7a8qqhrxrxfsqseac85"
-OP_TRUE = b"\x51"
+OP_TRUE, OP_RETURN, OP_PUSHDATA4 = b"\x51", b"\x6a", b"\x4e"
 SCRIPT = b"\x00\x20" + hashlib.sha256(OP_TRUE).digest()
 WITNESS = "010151"
 """One item of one byte, OP_TRUE: the script itself."""
@@ -82,14 +82,8 @@ class Faucet:
         """Make `number` coins of `value` satoshi each in one transaction. They can be spent after the next block."""
         fee = FEE + number * OUTPUT_SIZE
         coins, total = self._choose(number * value + fee)
-        unsigned = Transaction(
-            tuple(TxIn(OutPoint(txid_from_hex(coin.txid), coin.vout), SEQUENCE_REPLACEABLE) for coin in coins),
-            (*[TxOut(Sats(value), SCRIPT)] * number, TxOut(Sats(total - number * value - fee), SCRIPT)),
-        )
-        raw = unsigned
-        for index in range(len(coins)):
-            raw = raw.with_witness(index, (OP_TRUE,))
-        txid = self._chain.call("sendrawtransaction", raw.serialize().hex())
+        change = TxOut(Sats(total - number * value - fee), SCRIPT)
+        txid = self._spend(coins, *[TxOut(Sats(value), SCRIPT)] * number, change)
         height = self._chain.height + 1
         # First in the list: whoever splits wants to spend these.
         self._coins[:0] = [Coin(txid, vout, height) for vout in range(number + 1)]
@@ -98,9 +92,16 @@ class Faucet:
         """One transaction of about `size` virtual bytes at this rate, from the first coin."""
         coin, value = next(self._spendable())
         self._coins.remove(coin)
-        data = bytes(size - SIZE - OUTPUT_SIZE).hex()
-        change = value - size * sat_per_vbyte
-        self.send([{"txid": coin.txid, "vout": coin.vout}], [{"data": data}, {ADDRESS: btc(change)}])
+        data = bytes(size - SIZE - OUTPUT_SIZE)
+        carrier = OP_RETURN + OP_PUSHDATA4 + len(data).to_bytes(4, "little") + data
+        self._spend([coin], TxOut(Sats(0), carrier), TxOut(Sats(value - size * sat_per_vbyte), SCRIPT))
+
+    def _spend(self, coins: list[Coin], *outputs: TxOut) -> str:
+        inputs = [TxIn(OutPoint(txid_from_hex(coin.txid), coin.vout), SEQUENCE_REPLACEABLE) for coin in coins]
+        transaction = Transaction(tuple(inputs), outputs)
+        for index in range(len(coins)):
+            transaction = transaction.with_witness(index, (OP_TRUE,))
+        return str(self._chain.call("sendrawtransaction", transaction.serialize().hex()))
 
     def _choose(self, wanted: int) -> tuple[list[Coin], int]:
         chosen, total = list[Coin](), 0

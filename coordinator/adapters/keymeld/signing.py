@@ -13,6 +13,7 @@ from coordinator.ports.keymeld import (
     ApprovalRefused,
     BatchOutcome,
     ForwardedApproval,
+    HeaderUsed,
     NotReady,
     QuotaExceeded,
     SessionFailed,
@@ -93,6 +94,8 @@ class SigningCalls:
         refusal = Refusal.of(reply)
         if refusal.says("not ready"):
             raise NotReady(SERVICE, refusal.message, fault=Fault.SIGNER)
+        if refusal.says("already used"):
+            raise _of(HeaderUsed, refusal, fault=Fault.PLAYER)
         raise _of(SessionGone if refusal.status == 404 else ApprovalRefused, refusal)
 
     async def signatures(self, user: UserAccess, batch: SignedBatch, items: Sequence[SigningItem]) -> BatchOutcome:

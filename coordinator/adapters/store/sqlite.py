@@ -17,7 +17,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from coordinator import resources
 from coordinator.adapters.store import tables as t
-from coordinator.adapters.store.reading import last_payment, load_facts, load_lane
+from coordinator.adapters.store.reading import claimable, last_payment, load_facts, load_lane
 from coordinator.adapters.store.transaction import SqliteTransaction
 from coordinator.ports.store import BlockHeader, F, LaneRecord, TransitionRow, Watch
 from coordinator_core.errors import InvalidInput
@@ -112,7 +112,7 @@ class SqliteStore:
 
     async def duty_due(self, now: float) -> bool:
         """See ports.store.Store."""
-        query = select(t.duty.c.id).where(text("status = 'open'"), t.duty.c.due_at <= now).limit(1)
+        query = select(t.duty.c.id).where(*claimable(now)).limit(1)
         async with self._reader.connect() as connection:
             return await connection.scalar(query) is not None
 

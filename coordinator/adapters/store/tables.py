@@ -35,6 +35,13 @@ lane = Table(
     Column("terminal_at", Integer),
     Column("quarantined_reason", String),
     Column("rev", Integer, nullable=False),
+    Column("quarantined_at", Integer),
+)
+Index(
+    "lane_stopped",
+    lane.c.id,
+    sqlite_where=text("quarantined_reason IS NOT NULL"),
+    postgresql_where=text("quarantined_reason IS NOT NULL"),
 )
 
 state_row = Table(
@@ -71,6 +78,7 @@ fact = Table(
     Column("body", LargeBinary, nullable=False),
     Column("source", String, nullable=False),
     Column("observed_at", Integer, nullable=False),
+    Column("v", Integer, nullable=False, server_default=text("1")),
 )
 Index("fact_kind", fact.c.kind, fact.c.observed_at)
 
@@ -122,8 +130,10 @@ duty = Table(
     Column("last_error", String),
     Column("created_at", Integer, nullable=False),
     Column("done_at", Integer),
+    Column("protective", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("status IN ('open', 'done', 'dead', 'obsolete')", name="duty_status"),
 )
+Index("duty_dead", duty.c.lane, sqlite_where=text("status = 'dead'"), postgresql_where=text("status = 'dead'"))
 Index("duty_due", duty.c.due_at, sqlite_where=text("status = 'open'"), postgresql_where=text("status = 'open'"))
 Index("duty_lane", duty.c.lane, sqlite_where=text("status = 'open'"), postgresql_where=text("status = 'open'"))
 
@@ -192,6 +202,22 @@ blob = Table(
     _id("name"),
     Column("bytes", LargeBinary, nullable=False),
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("dkey", String, nullable=False, unique=True),
+    Column("at", Integer, nullable=False),
+    Column("who", String, nullable=False),
+    Column("act", String, nullable=False),
+    Column("lane", String, ForeignKey("lane.id")),
+    Column("subject", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("audit_act", audit.c.act, audit.c.seq)
 
 secret = Table(
     "secret",

@@ -6,20 +6,21 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from sqlalchemy import case, delete, func, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.chain_rows import ChainRows
-from coordinator.adapters.store.reading import load_lane
+from coordinator.adapters.store.following import Following
+from coordinator.adapters.store.reading import claimable, load_lane
 from coordinator.domain.facts import Fact
-from coordinator.ports.store import DutyRow, LaneRecord, Wake, Watch
+from coordinator.domain.versions import STATES
+from coordinator.ports.store import DutyRow, LaneRecord
 from coordinator_core.errors import Misuse
 from coordinator_core.units import UnixTime
 
 NEW, DONE, PARKED = 0, 1, 2
-REOPEN_SECONDS = 0.5
 
 
 class StaleRevision(Misuse):
@@ -28,7 +29,7 @@ class StaleRevision(Misuse):
     code = "store.stale_revision"
 
 
-class SqliteTransaction(ChainRows):
+class SqliteTransaction(ChainRows, Following):
     """See ports.store.Transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -38,7 +39,8 @@ class SqliteTransaction(ChainRows):
     async def create_lane(self, lane: str, state: bytes, tag: str, now: UnixTime) -> None:
         """Revision 0, before any transition."""
         await self._c.execute(insert(t.lane).values(id=lane, created_at=now, rev=0))
-        await self._c.execute(insert(t.state_row).values(lane=lane, state=tag, v=1, rev=0, data=state, entered_at=now))
+        row = {"state": tag, "v": STATES.version(tag), "rev": 0, "data": state, "entered_at": now}
+        await self._c.execute(insert(t.state_row).values(lane=lane, **row))
 
     async def load(self, lane: str) -> LaneRecord | None:
         """State, facts and chain in one read."""
@@ -58,7 +60,7 @@ class SqliteTransaction(ChainRows):
         await self._c.execute(
             update(t.state_row)
             .where(t.state_row.c.lane == record.id)
-            .values(state=steps[-1][1], rev=rev, data=state, entered_at=now)
+            .values(state=steps[-1][1], v=STATES.version(steps[-1][1]), rev=rev, data=state, entered_at=now)
         )
         rows = [
             {"lane": record.id, "from_state": a, "to_state": b, "rev": record.rev + n, "reason": why, "at": now}
@@ -71,12 +73,12 @@ class SqliteTransaction(ChainRows):
         changed = False
         for fact in facts:
             body = msgspec.json.encode(fact)
-            row = {"lane": lane, "kind": fact.kind(), "key": fact.key, "body": body}
+            row = {"lane": lane, "kind": fact.kind(), "key": fact.key, "body": body, "v": fact.version}
             statement = insert(t.fact).values(**row, source=source, observed_at=now)
             if fact.repeatable:
                 statement = statement.on_conflict_do_update(
                     index_elements=["lane", "kind", "key"],
-                    set_={"body": body, "source": source, "observed_at": now},
+                    set_={"body": body, "v": fact.version, "source": source, "observed_at": now},
                     where=t.fact.c.body != body,
                 )
             else:
@@ -113,49 +115,30 @@ class SqliteTransaction(ChainRows):
 
     async def quarantine(self, lane: str, reason: str, now: UnixTime) -> None:
         """The lane keeps its reason; its rows are parked, not lost."""
-        await self._c.execute(update(t.lane).where(t.lane.c.id == lane).values(quarantined_reason=reason))
+        since = func.coalesce(t.lane.c.quarantined_at, now)
+        await self._c.execute(
+            update(t.lane).where(t.lane.c.id == lane).values(quarantined_reason=reason, quarantined_at=since)
+        )
+        await self.park_inbox(lane, reason, now)
+
+    async def park_inbox(self, lane: str, reason: str, now: UnixTime) -> None:
+        """Parked rows are neither new nor done: nothing forgets them, retention included."""
         await self._c.execute(
             update(t.inbox)
             .where(t.inbox.c.lane == lane, text("status = 0"))
             .values(status=PARKED, done_at=now, error=reason)
         )
 
-    async def want_duties(self, lane: str, wanted: Mapping[str, tuple[str, str, bytes]], now: float) -> None:
-        """One row for each duty id, opened again when it is wanted again."""
-        rows = await self._c.execute(select(t.duty.c.id).where(t.duty.c.lane == lane, text("status = 'open'")))
-        gone = [row.id for row in rows if row.id not in wanted]
-        if gone:
-            await self._c.execute(
-                update(t.duty).where(t.duty.c.id.in_(gone)).values(status="obsolete", done_at=int(now), owner=None)
-            )
-        for name, (channel, kind, args) in wanted.items():
-            row = {"id": name, "lane": lane, "channel": channel, "kind": kind, "args": args, "created_at": int(now)}
-            fresh = {"v": 1, "status": "open", "attempts": 0, "failures": 0, "due_at": now, "fence": 0}
-            # Wanted again after it became obsolete, or done without the fact it was to produce (a reorg took it back):
-            # that one waits a moment, so that a duty which never produces its fact cannot spin.
-            due = case((t.duty.c.status == "done", now + REOPEN_SECONDS), else_=now)
-            again = {"status": "open", "args": args, "due_at": due, "failures": 0, "done_at": None}
-            await self._c.execute(
-                insert(t.duty)
-                .values(**row, **fresh)
-                .on_conflict_do_update(
-                    index_elements=["id"], set_=again, where=t.duty.c.status.in_(("obsolete", "done"))
-                )
-            )
-
-    async def set_wake(self, lane: str, wake: Wake) -> None:
-        """Replaces all timers of the lane."""
-        await self._c.execute(delete(t.timer).where(t.timer.c.lane == lane))
-        due = {"wall": wake.wall, "domain": wake.domain, "height": wake.height}
-        rows = [{"lane": lane, "name": name, "due": value} for name, value in due.items() if value is not None]
-        if rows:
-            await self._c.execute(insert(t.timer), rows)
-
-    async def set_watches(self, lane: str, watches: Sequence[Watch]) -> None:
-        """Known watches keep what was searched for them."""
-        if watches:
-            rows = [{"keytype": w.keytype, "key": w.key, "lane": lane, "backfilled": 0} for w in watches]
-            await self._c.execute(insert(t.watch).on_conflict_do_nothing(), rows)
+    async def resume(self, lane: str) -> None:
+        """What came meanwhile is applied like news; the facts are there already."""
+        await self._c.execute(
+            update(t.lane).where(t.lane.c.id == lane).values(quarantined_reason=None, quarantined_at=None)
+        )
+        await self._c.execute(
+            update(t.inbox)
+            .where(t.inbox.c.lane == lane, t.inbox.c.status == PARKED)
+            .values(status=NEW, done_at=None, error=None)
+        )
 
     async def claim(self, now: float, lease: float, owner: str, limits: Mapping[str, int]) -> Sequence[DutyRow]:
         """The lease ends by itself; the fence tells a late worker that it is late."""
@@ -163,7 +146,7 @@ class SqliteTransaction(ChainRows):
         for channel, limit in limits.items():
             due = (
                 select(t.duty.c.id)
-                .where(text("status = 'open'"), t.duty.c.due_at <= now, t.duty.c.channel == channel)
+                .where(*claimable(now), t.duty.c.channel == channel)
                 .order_by(t.duty.c.due_at)
                 .limit(limit)
             )
@@ -180,6 +163,8 @@ class SqliteTransaction(ChainRows):
                     t.duty.c.attempts,
                     t.duty.c.failures,
                     t.duty.c.fence,
+                    t.duty.c.v,
+                    t.duty.c.protective == 1,
                 )
             )
             claimed.extend(DutyRow(*row) for row in rows)

@@ -91,8 +91,14 @@ async def approvals(
     """Hand over approvals of all open batches."""
     player = await api.player(request)
     body = await read_body(request, documents.Approvals)
-    decide = commands.approve(player.hex(), str(body.entry_id), body.attempt, [one.command() for one in body.approvals])
-    return await api.command(request, lane_id(competition), f"approve/{body.attempt}/{body.entry_id}", decide, player)
+    lane, entry = lane_id(competition), str(body.entry_id)
+    _, view = await api.engine.view(lane)
+    ticket_of(view, entry, player.hex())
+    given = [one.command() for one in body.approvals]
+    sessions = [one.signing_session_id for one in given]
+    seen = await commands.evidence(api.engine.services, view, body.attempt, sessions)
+    decide = commands.approve(player.hex(), entry, body.attempt, given, seen)
+    return await api.command(request, lane, f"approve/{body.attempt}/{entry}", decide, player)
 
 
 @get(

@@ -104,7 +104,19 @@ def approved(lane: Lane, attempt: int, entry_id: str) -> bool:
     """True when a player handed over its approval of every session in force: handed over valid in time = approved."""
     given = {f.session_id for f in lane.facts.of_attempt(Approval, attempt) if f.entry_id == entry_id}
     passed_on = {f.session_id for f in lane.facts.of_attempt(Forwarded, attempt) if f.entry_id == entry_id}
-    return all(batch.session_id in given | passed_on for batch in open_batches(lane, attempt))
+    return all(
+        batch.session_id in given | passed_on and not forfeited(lane, attempt, batch.session_id, entry_id)
+        for batch in open_batches(lane, attempt)
+    )
+
+
+def forfeited(lane: Lane, attempt: int, session_id: str, entry_id: str) -> bool:
+    """True when a player handed over an approval with a header that it had used up: not valid, however often it asks.
+
+    A fresh one would come while the approvals of the others grow too old at the gateway, which costs a spare session.
+    """
+    spent = lane.facts.of_attempt(ApprovalSpent, attempt)
+    return any(f.header_used and f.session_id == session_id and f.entry_id == entry_id for f in spent)
 
 
 def unspent_approvals(lane: Lane, attempt: int) -> tuple[Approval, ...]:

@@ -10,6 +10,8 @@ from msgspec import Struct
 class Fact(Struct, frozen=True, kw_only=True, tag_field="kind"):
     """Base of every fact. `key` is unique within its kind and competition."""
 
+    version: ClassVar[int] = 1
+    """Of the stored row; the next one when what is stored changes, with an upcaster (`versions`)."""
     repeatable: ClassVar[bool] = False
     """True when a later observation replaces an earlier one; else the first one stands."""
 

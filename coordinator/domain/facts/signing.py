@@ -113,11 +113,15 @@ class Forwarded(AttemptFact, frozen=True, kw_only=True, tag="forwarded"):
 
 
 class ApprovalSpent(AttemptFact, frozen=True, kw_only=True, tag="approval_spent"):
-    """An approval left with its header and the gateway does not hold it: the player is asked for a fresh one."""
+    """An approval left with its header, or grew too old to leave, and the gateway does not hold it: the player is
+    asked for a fresh one.
+    """
 
     entry_id: str
     session_id: str
     timestamp: UnixTime
+    header_used: bool = False
+    """The gateway had seen the header before it came from us: the player used it up, and has not approved."""
 
     @property
     def key(self) -> str:

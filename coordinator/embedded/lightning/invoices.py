@@ -114,11 +114,18 @@ class Invoices:
         return invoice
 
     def find(self, alias: str, payment_hash: bytes) -> Invoice:
-        """An invoice, for reading. Raises LndError (code 5)."""
+        """An invoice, for reading. Raises LndError: code 5, or 2 before the node's first invoice."""
         invoice = self._state.invoices.peek(pair_key(alias, payment_hash))
         if invoice is None:
+            self._require_any(alias)
             raise LndError("unable to locate invoice", Code.NOT_FOUND)
         return invoice
+
+    def _require_any(self, alias: str) -> None:
+        """LND has no table of invoices before the first one, and says so whatever the hash."""
+        node = self._state.nodes.peek(alias)
+        if node is None or not node.last_add_index:
+            raise LndError("there are no existing invoices")
 
     def settle(self, alias: str, preimage: bytes) -> None:
         """Settle a held invoice; again is no error. Raises LndError unless it is ACCEPTED or SETTLED."""
@@ -174,6 +181,7 @@ class Invoices:
     def _take(self, alias: str, payment_hash: bytes) -> Invoice:
         key = pair_key(alias, payment_hash)
         if self._state.invoices.peek(key) is None:
+            self._require_any(alias)
             raise LndError("unable to locate invoice")
         return self._state.invoices.take(key)
 

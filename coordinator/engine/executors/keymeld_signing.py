@@ -30,6 +30,7 @@ from coordinator.ports.faults import Unreachable
 from coordinator.ports.keymeld import (
     ApprovalRefused,
     ForwardedApproval,
+    HeaderUsed,
     NotReady,
     QuotaExceeded,
     SessionFailed,
@@ -39,7 +40,7 @@ from coordinator.ports.keymeld import (
 )
 from coordinator_core.errors import Misuse, VerificationFailed
 from coordinator_core.keymeld.access import UserAccess
-from coordinator_core.keymeld.approval import ParticipantApproval
+from coordinator_core.keymeld.approval import FORWARDING_AGE, ParticipantApproval
 from coordinator_core.keymeld.batch import SignedBatch
 from coordinator_core.keymeld.batch_item import EncryptedItem
 from coordinator_core.keymeld.plan import SIGNING_TIMEOUT, plan_batches
@@ -166,8 +167,9 @@ class OpenSpareExecutor:
 
 class ForwardApprovalExecutor:
     """Hand one approval over. A used header is never sent again: after a lost answer, or one that says "not ready",
-    the status says who approved, and a player whose approval is not there is asked for a fresh one. No spare session
-    is spent on that.
+    the status says who approved, and a player whose approval is not there is asked for a fresh one; so is one whose
+    approval grew old while others were awaited. No spare session is spent on that, nor on a header that the player
+    had used up itself: it has not approved. Any other refusal of what we verified is keymeld's.
     """
 
     def __init__(self, services: Services) -> None:
@@ -176,36 +178,45 @@ class ForwardApprovalExecutor:
     async def __call__(self, task: Task[ForwardApproval]) -> Outcome:
         """See duty.Executor."""
         duty = task.duty
-        s = self._s
         given = task.lane.facts.get(Approval, f"{duty.attempt}/{duty.session_id}/{duty.entry_id}")
         done: list[Fact] = [Forwarded(attempt=duty.attempt, entry_id=duty.entry_id, session_id=duty.session_id)]
         if given is None or given.timestamp != duty.timestamp:
             return Done()
-        # One send a header, written down before it: after a lost answer only the status says who has approved.
         try:
             if await self._has_approved(task.lane, duty):
                 return Done(done)
-            if await s.store.pinned(task.id, "sent") is not None:
-                return Done([self._spent(duty)])
-            await s.pinned(task.id, "sent", lambda: b"1")
-            await s.keymeld.approve(
-                ForwardedApproval(duty.session_id, ParticipantApproval.from_json(given.approval), given.header)
-            )
+            spent = await self._send(task, given)
         except NotReady:
             return Again(POLL_SECONDS)
         except Unreachable:
             return Again(POLL_SECONDS, reason="the gateway's answer to an approval was lost")
         except (ApprovalRefused, *GONE) as error:
             return Done([BatchHung(attempt=duty.attempt, session_id=duty.session_id, reason=error.reason)])
-        return Done(done)
+        return Done(done if spent is None else [spent])
+
+    async def _send(self, task: Task[ForwardApproval], given: Approval) -> ApprovalSpent | None:
+        """One send a header, written down before it; None when the gateway holds the approval now."""
+        s, duty = self._s, task.duty
+        sent = await s.store.pinned(task.id, "sent") is not None
+        if sent or await s.keymeld.gateway_time() - given.timestamp > FORWARDING_AGE:
+            return self._spent(duty)
+        await s.pinned(task.id, "sent", lambda: b"1")
+        approval = ParticipantApproval.from_json(given.approval)
+        try:
+            await s.keymeld.approve(ForwardedApproval(duty.session_id, approval, given.header))
+        except HeaderUsed:
+            # Something between us and the gateway may have sent it twice: then the approval is there.
+            return None if await self._has_approved(task.lane, duty) else self._spent(duty, header_used=True)
+        return None
 
     @staticmethod
-    def _spent(duty: ForwardApproval) -> ApprovalSpent:
+    def _spent(duty: ForwardApproval, *, header_used: bool = False) -> ApprovalSpent:
         return ApprovalSpent(
             attempt=duty.attempt,
             entry_id=duty.entry_id,
             session_id=duty.session_id,
             timestamp=UnixTime(duty.timestamp),
+            header_used=header_used,
         )
 
     async def _has_approved(self, lane: Lane, duty: ForwardApproval) -> bool:

@@ -265,6 +265,8 @@ class PayPrizeExecutor:
             return Again(float(pause))
         known = await self._known(payout)
         if known.state in (PaymentState.NEVER_SENT, PaymentState.FAILED) and not _is_final(known):
+            if task.stopped:
+                return Again(SLOW_POLL_SECONDS, reason="the competition is stopped: nothing is sent")
             if _settled(task.state) and not settling.decided(task.lane, task.state):
                 return Again(WATCH_SECONDS)
             known = await self._send(task, payout) or known

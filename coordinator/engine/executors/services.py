@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.ports.bitcoin import Chain, Wallet
 from coordinator.ports.keymeld import Keymeld
 from coordinator.ports.lightning import Lightning
@@ -31,6 +32,7 @@ class Services:
     oracle: Oracle
     keymeld: Keymeld
     notifier: Notifier
+    observer: EngineObserver = UNOBSERVED
 
     async def present(self) -> tuple[Height, UnixTime]:
         """Height and domain time by the node's own tip: our cursor may lag, and a deadline counted from it could
@@ -46,8 +48,11 @@ class Services:
             return known
         value = make()
         fresh = value if isinstance(value, bytes) else await value
+        self.observer.pinning(duty, slot)
         async with self.store.write() as tx:
-            return await tx.pin(duty, slot, fresh)
+            stored = await tx.pin(duty, slot, fresh)
+        self.observer.pinned(duty, slot)
+        return stored
 
     async def secret(self, lane: str, name: str, make: Callable[[], Secret]) -> Secret:
         """A secret of a competition, made and stored before its first use."""

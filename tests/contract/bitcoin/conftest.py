@@ -156,6 +156,8 @@ class World:
     key: Key
     rpc: CoreRpc
     owner: Owner
+    url: str
+    credentials: tuple[str, str]
     restore: list[tuple[str, Any]] = field(default_factory=list)
 
     async def call(self, method: str, *params: Any) -> Any:
@@ -223,14 +225,21 @@ async def embedded_world(ready: dict[str, str], adapter: str, stack: AsyncExitSt
     core, esplora = CoreNode(rpc), EsploraNode(ready["esplora"], relay_floor=FeeRate(25))
     stack.push_async_callback(core.close)
     stack.push_async_callback(esplora.close)
-    return World(core if adapter == "core" else esplora, fresh_key(), rpc, EmbeddedOwner(rpc))
+    return World(
+        core if adapter == "core" else esplora, fresh_key(), rpc, EmbeddedOwner(rpc), ready["url"], cookie(ready)
+    )
 
 
 async def real_world(rig: Rig, stack: AsyncExitStack) -> World:
     rpc = CoreRpc(rig.chain.url, user=USER, password=Secret(PASSWORD.encode()))
     core = CoreNode(rpc)
     stack.push_async_callback(core.close)
-    return World(core, fresh_key(), rpc, RealOwner(rig))
+    return World(core, fresh_key(), rpc, RealOwner(rig), rig.chain.url, (USER, PASSWORD))
+
+
+def cookie(ready: dict[str, str]) -> tuple[str, str]:
+    user, _, password = Path(ready["rpc_cookie_file"]).read_text().partition(":")
+    return user, password
 
 
 def fresh_key() -> Key:

@@ -21,7 +21,6 @@ RECORDED: dict[str, dict[str, Any]] = {
         json.loads, (Path(__file__).parents[2] / "vectors/lnd/exchanges.jsonl").read_text().splitlines()
     )
 }
-DRAWN_TEXTS = {"memo", "alias", "payment_preimage", "r_preimage", "failure_detail"}
 HODL, LOOKUP = "/v2/invoices/hodl", "/v2/invoices/lookup"
 SETTLE, CANCEL = "/v2/invoices/settle", "/v2/invoices/cancel"
 ZERO = base64.b64encode(bytes(32)).decode()

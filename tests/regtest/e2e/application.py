@@ -56,7 +56,7 @@ async def application(rig: Rig, directory: Path) -> AsyncGenerator[RealApp]:
         chain = RealChain(services)
         await chain.refresh()
         oracle = await stack.enter_async_context(MockOracle("regtest", now=lambda: chain.time))
-        await asyncio.to_thread(_bake_macaroon, services.stack, oracle.url, rig[COORDINATOR])
+        await asyncio.to_thread(bake_macaroon, services.stack, oracle.url, rig[COORDINATOR])
         app = RealApp(services, oracle, chain)
         stack.push_async_callback(asyncio.to_thread, _cancel_holds, rig)
         await app.start_coordinator()
@@ -82,10 +82,10 @@ async def ensure_estimate(services: RealServices) -> None:
         await services.blocking(services.rig.teach_fees, SAT_PER_VBYTE)
 
 
-def _bake_macaroon(stack: Stack, oracle: str, node: Lnd) -> None:
+def bake_macaroon(stack: Stack, oracle: str, node: Lnd) -> None:
     """As an operator would: the coordinator gets the rights that it needs and no other."""
     settings = stack.write_settings(oracle)
-    subprocess.run(  # noqa: S603  (our own command line)
+    subprocess.run(
         [
             *(sys.executable, "-m", "coordinator.cli.main", "lightning", "bake-macaroon"),
             *("--settings", str(settings), "--admin-macaroon", str(node.admin_macaroon)),

@@ -11,8 +11,6 @@ from tools.regtest.daemon import until
 from tools.regtest.lnd import Lnd, LndRefused
 
 MSAT: Final = 1_000
-ANCHOR_OUTPUTS: Final = 2 * 330
-"""What whoever opened a channel sets aside for the commitment's anchors, in satoshi."""
 QUIET_SECONDS: Final = 30.0
 PAGE: Final = 10_000
 
@@ -22,7 +20,6 @@ class NodeBalance:
     """One node's side of all its channels, in millisatoshi."""
 
     owned: int
-    """With the commitment fees and anchors that it pays for: they come back when a channel closes in peace."""
     incoming: int
     """HTLCs offered to it that are neither settled nor failed."""
     opened: int
@@ -30,15 +27,24 @@ class NodeBalance:
 
 
 def read_balance(node: Lnd) -> NodeBalance:
-    """The balance of a running node. Fees of commitments move with feerates, so they count as their payer's."""
-    totals = node.get("/v1/balance/channels")
-    own = [one for one in node.get("/v1/channels")["channels"] if one["initiator"]]
-    set_aside = sum(int(one["commit_fee"]) + ANCHOR_OUTPUTS for one in own)
-    return NodeBalance(
-        owned=int(totals["local_balance"]["msat"]) + set_aside * MSAT,
-        incoming=int(totals["unsettled_local_balance"]["msat"]),
-        opened=sum(int(one["capacity"]) for one in own) * MSAT,
-    )
+    """The balance of a running node.
+
+    Whoever opened a channel pays the fee and the anchors of its commitment and has them back when it closes in peace:
+    all that is neither the other side's nor in an HTLC is the opener's. The fee that LND shows is no use for that, it
+    includes the fractions of a satoshi that the outputs leave out.
+    """
+    totals = {name: int(value["msat"]) for name, value in node.get("/v1/balance/channels").items() if _amount(value)}
+    incoming, outgoing = totals["unsettled_local_balance"], totals["unsettled_remote_balance"]
+    channels = node.get("/v1/channels")["channels"]
+    opened = sum(int(one["capacity"]) for one in channels if one["initiator"]) * MSAT
+    if not opened:
+        return NodeBalance(totals["local_balance"], incoming, 0)
+    assert all(one["initiator"] for one in channels), f"{node.name} opened some of its channels and others not"
+    return NodeBalance(opened - totals["remote_balance"] - incoming - outgoing, incoming, opened)
+
+
+def _amount(value: object) -> bool:
+    return isinstance(value, dict) and "msat" in value
 
 
 def whole_network(nodes: list[Lnd]) -> dict[str, Any]:

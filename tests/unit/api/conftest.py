@@ -363,6 +363,9 @@ class Away:
     async def enclaves(self) -> object:
         raise Unreachable("keymeld", "is away", fault=Fault.SIGNER)
 
+    async def gateway_time(self) -> UnixTime:
+        raise Unreachable("keymeld", "is away", fault=Fault.SIGNER)
+
     async def public_key(self) -> bytes:
         raise Unreachable("oracle", "is away", fault=Fault.ORACLE)
 

@@ -11,11 +11,9 @@ import pytest
 
 from coordinator.domain import duties as d
 from coordinator.domain import facts as f
-from coordinator.engine.commands.closing import GivenApproval, approve
 from coordinator.engine.duty import Again, Done
 from coordinator.engine.executors import keymeld_session
 from coordinator.engine.executors.keymeld_signing import ForwardApprovalExecutor
-from coordinator.engine.submit import Conflict
 from coordinator.ports.faults import Unreachable
 from coordinator.ports.keymeld import (
     ApprovalRefused,
@@ -47,6 +45,9 @@ class Desk:
     """The approval is taken although the answer is lost."""
     approved: set[str] = field(default_factory=set[str])
     headers: list[str] = field(default_factory=list[str])
+
+    async def gateway_time(self) -> UnixTime:
+        return UnixTime(AT + 1)
 
     async def signing_status(self, user: object, signing_session_id: str) -> SigningStatus:
         if not self.readable:
@@ -164,18 +165,3 @@ async def test_a_session_that_went_on_has_every_approval_although_it_lists_none(
 async def test_a_refusal_is_keymelds_fault_and_hangs_the_batch(desk: Desk, forward, error) -> None:
     desk.refusal = error("keymeld", "no", fault=Fault.SIGNER)
     assert await forward() == Done([f.BatchHung(attempt=1, session_id=BATCH, reason="no")])
-
-
-async def test_the_spent_approval_itself_is_refused_a_fresh_one_taken() -> None:
-    ticket = b.ticket("entry-1")
-    values = {name: getattr(ticket, name) for name in ticket.__struct_fields__}
-    story = Story().put(f.Ticket(**{**values, "entry_id": USER}), b.batches(count=1), given(), SPENT)
-    state = b.awaiting_signing(roster=(USER,))
-
-    def hand_over(at: int) -> GivenApproval:
-        return GivenApproval(BATCH, {"user_id": USER, "timestamp": at, "signature": [0] * 64}, "header")
-
-    with pytest.raises(Conflict, match="sign a fresh approval"):
-        approve(ticket.player, USER, 1, [hand_over(AT)])(state, story.set(wall=AT + 5).lane)
-    fresh = approve(ticket.player, USER, 1, [hand_over(AT + 5)])(state, story.lane)
-    assert [fact.timestamp for fact in fresh.facts] == [AT + 5]  # type: ignore[attr-defined]

@@ -90,12 +90,18 @@ async def test_a_refusal_may_look_as_it_likes(content):
     assert len(str(refused.value)) < 1_500
 
 
-@pytest.mark.parametrize(
-    "url", ["", "localhost:1", "ftp://x", "http://", "http://[", "javascript:x", "//x", "http://x:99999999"]
-)
+@pytest.mark.parametrize("url", ["", "localhost:1", "ftp://x", "http://", "javascript:x", "//x", "http://x:99999999"])
 def test_an_address_of_no_http_server_is_refused(url):
     with pytest.raises(InvalidInput, match="coordinator address"):
         Service("coordinator", url)
+
+
+@pytest.mark.parametrize("host", ["[", "a" * 70, "a." * 200, "-"])
+async def test_a_host_that_cannot_be_one_gives_no_answer(host):
+    unreachable = Service("coordinator", f"http://{host}")
+    with pytest.raises(NoAnswer):
+        await unreachable.read("/x", Shape)
+    await unreachable.close()
 
 
 async def test_a_redirect_is_not_followed():

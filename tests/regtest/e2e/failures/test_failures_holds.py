@@ -124,9 +124,7 @@ async def _sell(app: RealApp, minimum: int) -> Competition:
     for _ in range(2):
         await _join_late(app, competition)
     assert len(await _expiry_heights(app, competition)) > 1
-    await _restart_lightning(
-        app, [*app.coordinator_node.options, f"--invoices.holdexpirydelta={EARLIER_DELTA}"]
-    )
+    await _restart_lightning(app, [*app.coordinator_node.options, f"--invoices.holdexpirydelta={EARLIER_DELTA}"])
     return competition
 
 

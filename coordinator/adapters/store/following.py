@@ -1,0 +1,103 @@
+"""What follows from a state: duties, timers, watches. Compared with what is stored first, and only the difference is
+written: a competition that is looked at and stays as it is costs no write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from coordinator.adapters.store import tables as t
+from coordinator.domain.versions import DUTIES
+from coordinator.ports.store import Wake, Watch
+
+REOPEN_SECONDS = 0.5
+ENDED = ("done", "obsolete")
+
+
+class Following:
+    """The part of a write transaction that follows a state."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._c = connection
+
+    async def want_duties(
+        self,
+        lane: str,
+        wanted: Mapping[str, tuple[str, str, bytes]],
+        now: float,
+        protective: Collection[str] = (),
+    ) -> None:
+        """One row for each duty id, opened again when it is wanted again; a dead one stays dead until an operator opens
+        it, or nobody wants it any more.
+        """
+        known = await self._duties(lane, wanted)
+        gone = [name for name, row in known.items() if name not in wanted and row.status not in ENDED]
+        if gone:
+            await self._c.execute(
+                update(t.duty).where(t.duty.c.id.in_(gone)).values(status="obsolete", done_at=int(now), owner=None)
+            )
+        fresh = [name for name in wanted if name not in known]
+        if fresh:
+            rows = [_row(name, lane, *wanted[name], now, name in protective) for name in fresh]
+            await self._c.execute(insert(t.duty), rows)
+        for name in known.keys() & wanted.keys():
+            await self._again(known[name], wanted[name], now, name in protective)
+
+    async def _duties(self, lane: str, wanted: Collection[str]) -> dict[str, Any]:
+        """Rows of a lane that are not ended, and the ended ones among those that are wanted."""
+        columns = select(t.duty.c.id, t.duty.c.status, t.duty.c.protective).where(t.duty.c.lane == lane)
+        live = await self._c.execute(columns.where(or_(text("status = 'open'"), text("status = 'dead'"))))
+        found: dict[str, Any] = {row.id: row for row in live}
+        if missing := [name for name in wanted if name not in found]:
+            found |= {row.id: row for row in await self._c.execute(columns.where(t.duty.c.id.in_(missing)))}
+        return found
+
+    async def _again(self, row: Any, wanted: tuple[str, str, bytes], now: float, protective: bool) -> None:
+        values: dict[str, Any] = {} if bool(row.protective) is protective else {"protective": int(protective)}
+        if row.status in ENDED:
+            # Wanted again after it became obsolete, or done without the fact it was to produce (a reorg took it back):
+            # that one waits a moment, so that a duty which never produces its fact cannot spin.
+            due = now + REOPEN_SECONDS if row.status == "done" else now
+            _, kind, args = wanted
+            values |= {"status": "open", "args": args, "v": DUTIES.version(kind), "due_at": due}
+            values |= {"failures": 0, "done_at": None}
+        if values:
+            await self._c.execute(update(t.duty).where(t.duty.c.id == row.id).values(**values))
+
+    async def set_wake(self, lane: str, wake: Wake) -> None:
+        """Replaces the timers of the lane that differ."""
+        c = t.timer.c
+        due = {"wall": wake.wall, "domain": wake.domain, "height": wake.height}
+        wanted = {name: value for name, value in due.items() if value is not None}
+        rows = await self._c.execute(select(c.name, c.due).where(c.lane == lane))
+        known = {row.name: row.due for row in rows}
+        if gone := [name for name, value in known.items() if wanted.get(name) != value]:
+            await self._c.execute(delete(t.timer).where(c.lane == lane, c.name.in_(gone)))
+        if fresh := [name for name, value in wanted.items() if known.get(name) != value]:
+            await self._c.execute(
+                insert(t.timer), [{"lane": lane, "name": name, "due": wanted[name]} for name in fresh]
+            )
+
+    async def set_watches(self, lane: str, watches: Sequence[Watch]) -> None:
+        """Known watches keep what was searched for them."""
+        if not watches:
+            return
+        c = t.watch.c
+        keys = [watch.key for watch in watches]
+        # By the primary key: the table holds the watches of every competition.
+        same = (c.keytype.in_(("t", "o")), c.key.in_(keys), c.lane == lane)
+        rows = await self._c.execute(select(c.keytype, c.key).where(*same))
+        known = {Watch(row.keytype, row.key) for row in rows}
+        if fresh := [watch for watch in watches if watch not in known]:
+            row = {"lane": lane, "backfilled": 0}
+            await self._c.execute(insert(t.watch), [{**row, "keytype": w.keytype, "key": w.key} for w in fresh])
+
+
+def _row(name: str, lane: str, channel: str, kind: str, args: bytes, now: float, protective: bool) -> dict[str, object]:
+    row = {"id": name, "lane": lane, "channel": channel, "kind": kind, "args": args, "created_at": int(now)}
+    fresh = {"status": "open", "attempts": 0, "failures": 0, "due_at": now, "fence": 0}
+    return {**row, **fresh, "v": DUTIES.version(kind), "protective": int(protective)}

@@ -1,0 +1,130 @@
+"""Core's JSON-RPC as it is, asked of both nodes: every answer looks as the recorded one, every refusal says the same.
+
+What the client and the embedded node were written from is so compared with the bitcoind that is here.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from coordinator.ports.bitcoin import BroadcastVerdict
+from coordinator_core.transaction import OutPoint
+from tests.contract.bitcoin.conftest import BITCOIND, World
+from tests.support.shapes import differences, shape
+
+pytestmark = pytest.mark.parametrize("world", ["core", BITCOIND], indirect=True)
+RECORDED: dict[str, dict[str, Any]] = {
+    exchange["name"]: exchange
+    for exchange in map(
+        json.loads, (Path(__file__).parents[2] / "vectors/bitcoind/exchanges.jsonl").read_text().splitlines()
+    )
+}
+AS_RECORDED = [
+    "getblockhash", "getblockhash_out_of_range", "getblockhash_out_of_range_v1", "getblockheader_unknown",
+    "getblockheader_malformed", "getblock_unknown", "getrawtransaction_unknown", "getrawtransaction_unknown_v1",
+    "gettxout_unknown", "getmempoolentry_unknown", "sendrawtransaction_garbage", "testmempoolaccept_garbage",
+    "decoderawtransaction_garbage", "submitpackage_garbage", "estimatesmartfee_bad_target",
+    "invalidateblock_unknown", "generatetoaddress_bad_address", "method_unknown", "method_unknown_v1",
+    "method_unknown_no_version", "params_missing", "params_missing_v1", "params_wrong_type", "params_too_many",
+    "params_named", "params_named_unknown", "notification", "request_method_no_string",
+    "request_version_unknown", "request_params_no_list", "batch_empty", "json_bad", "json_no_object",
+]  # fmt: skip
+"""Requests that do not hang on a run: their answers are compared to the letter."""
+USAGE = -1
+OWN = {"getnetworkinfo": {"warnings", "networks", "localservicesnames"}, "getblockchaininfo": {"warnings"}}
+
+
+class Door:
+    """JSON-RPC without our client."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def send(self, request: Any) -> tuple[int, Any]:
+        answer = await self._client.post("/", content=request if isinstance(request, str) else json.dumps(request))
+        return answer.status_code, json.loads(answer.content) if answer.content else ""
+
+    async def looks(self, name: str, *params: Any) -> Any:
+        """The result of a call with these parameters, which has the shape of the recorded one."""
+        recorded = RECORDED[name]
+        status, body = await self.send({**recorded["request"], "params": params})
+        assert status == recorded["status"]
+        left_out = OWN.get(name, set())
+        expected, found = (
+            {key: value for key, value in one.items() if key not in left_out} if isinstance(one, dict) else one
+            for one in (recorded["body"]["result"], body["result"])
+        )
+        shapes = [shape(one, numbers_in_text=False) for one in (expected, found)]
+        assert differences(*shapes) == [], name
+        return body["result"]
+
+
+@pytest.fixture
+async def door(world: World) -> AsyncIterator[Door]:
+    async with httpx.AsyncClient(base_url=world.url, auth=world.credentials, trust_env=False) as client:
+        yield Door(client)
+
+
+@pytest.mark.parametrize("name", AS_RECORDED)
+async def test_the_same_request_the_same_answer(door: Door, name: str) -> None:
+    recorded = RECORDED[name]
+    status, body = await door.send(recorded["request"])
+    assert (status, without_help(body)) == (recorded["status"], without_help(recorded["body"]))
+
+
+def without_help(body: Any) -> Any:
+    """An answer to wrong parameters is the method's whole help: of that the first line."""
+    if not isinstance(body, dict) or (body.get("error") or {}).get("code") != USAGE:
+        return body
+    return body | {"error": {"code": USAGE, "message": body["error"]["message"].partition("\n")[0]}}
+
+
+async def test_chain_and_mempool(world: World, door: Door) -> None:
+    coin, output = await world.coin()
+    await door.looks("getblockchaininfo")
+    await door.looks("getnetworkinfo")
+    await door.looks("getindexinfo")
+    await door.looks("getblockcount")
+    best = await door.looks("getbestblockhash")
+    await door.looks("getblockheader", best)
+    txid = coin.txid[::-1].hex()
+    await door.looks("getrawtransaction_confirmed", txid, 1)
+    await door.looks("gettxout_unspent", txid, coin.vout)
+    await door.looks("scantxoutset", "start", [f"raw({output.script_pubkey.hex()})"])
+    await world.mine()
+    for level in (0, 1, 2, 3):
+        await door.looks(f"getblock_{level}", best, level)
+    spend = world.key.spend([(coin, output)], 99_000)
+    assert (await world.chain.broadcast(spend.serialize())).verdict is BroadcastVerdict.ACCEPTED
+    sent = spend.txid[::-1].hex()
+    await door.looks("getmempoolinfo")
+    await door.looks("getmempoolentry", sent)
+    await door.looks("getrawmempool")
+    await door.looks("getrawtransaction_mempool", sent)
+    await door.looks("getrawtransaction_mempool_verbose", sent, 1)
+    await door.looks("gettxout_mempool", sent, 0)
+    assert await door.looks("gettxout_spent_by_mempool", txid, coin.vout) is None
+    await world.mine()
+    assert await door.looks("gettxout_spent", txid, coin.vout) is None
+
+
+async def test_packages(world: World, door: Door) -> None:
+    parent = world.key.spend([await world.coin()], 100_000, version=3)
+    output = parent.outputs[0]
+    child = world.key.spend([(OutPoint(parent.txid, 0), output)], 98_000, version=3)
+    pair = [parent.serialize().hex(), child.serialize().hex()]
+    await door.looks("submitpackage_ok", pair)
+    await door.looks("submitpackage_again", pair)
+    await world.mine()
+    await door.looks("submitpackage_confirmed", pair)
+
+
+async def test_without_credentials_there_is_no_word(world: World) -> None:
+    for credentials in (None, ("rig", "wrong")):
+        async with httpx.AsyncClient(base_url=world.url, auth=credentials, trust_env=False) as client:
+            answer = await client.post("/", json=RECORDED["auth_missing"]["request"])
+        assert (answer.status_code, answer.content) == (401, b"")

@@ -1,0 +1,152 @@
+"""`./dev chaos`: the coordinator killed again and again, its services faulty; then the outside world is asked whether
+anything was lost or done twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import secrets
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.harness.progress import Progress, Stuck
+from tests.harness.verdict import Evidence, Row, judge
+from tests.harness.wave import Wave
+from tests.harness.world import ChaosWorld
+
+OPERATOR_COINS: Final = 50_000_000
+LARGEST_WAVE: Final = 8
+WAVES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """One run."""
+
+    seed: str
+    kills: int = 100
+    faults: float = 15.0
+    competitions: int = 16
+
+    @property
+    def command(self) -> str:
+        """What runs it again: the same faults by call, the same lives, the same competitions."""
+        return (
+            f"./dev chaos --seed {self.seed} --kills {self.kills} --faults {self.faults:g}"
+            f" --competitions {self.competitions}"
+        )
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run found."""
+
+    options: Options
+    rows: list[Row] = field(default_factory=list[Row])
+    figures: dict[str, object] = field(default_factory=dict[str, object])
+
+    @property
+    def failed(self) -> bool:
+        """True when a rule was broken."""
+        return any(row.violations for row in self.rows)
+
+    def text(self) -> str:
+        """The verdict table."""
+        lines = [f"{name:<28} {value}" for name, value in self.figures.items()]
+        lines.append("")
+        lines += [row.line for row in self.rows]
+        verdict = "VIOLATED" if self.failed else "all rules hold"
+        return "\n".join([*lines, "", f"{verdict}; again: {self.options.command}"])
+
+
+async def run(options: Options, directory: Path) -> Report:
+    """One run under a directory."""
+    progress = Progress(options.kills)
+    began = time.monotonic()
+    waves: list[Wave] = []
+    async with ChaosWorld(directory, options.seed, options.faults, progress) as world:
+        address = (await world.insist(lambda: world.services.operator("POST", "/wallet/address")))["address"]
+        await world.services.faucet(address, OPERATOR_COINS)
+        evidence = Evidence(world, waves, await world.services.ledger())
+        stuck = ""
+        try:
+            await _play(options, world, waves)
+        except Stuck as error:
+            stuck = str(error)
+        finally:
+            for wave in waves:
+                await wave.close()
+        rows = await judge(evidence, stuck)
+        return Report(options, rows, _figures(options, world, waves, time.monotonic() - began))
+
+
+async def _play(options: Options, world: ChaosWorld, waves: list[Wave]) -> None:
+    """Waves until there were enough competitions and kills."""
+    left, progress = options.competitions, world.progress
+    for number in range(1, WAVES + 1):
+        if left <= 0 and progress.killed >= options.kills:
+            return
+        size = min(LARGEST_WAVE, left) if left > 0 else LARGEST_WAVE
+        left -= size
+        wave = Wave(world, number, size, random.Random(f"{options.seed}/wave/{number}"))
+        waves.append(wave)
+        await wave.run()
+        print(f"wave {number}: {size} competitions ended, {progress.killed} kills", file=sys.stderr, flush=True)
+
+
+def _figures(options: Options, world: ChaosWorld, waves: list[Wave], seconds: float) -> dict[str, object]:
+    counts = world.lives.counts
+    faults = Counter[str]()
+    for source in world.faults.values():
+        faults.update(source.drawn)
+    calls = sum(source.calls for source in world.faults.values())
+    ends = [one.seconds for one in counts.terminations]
+    return {
+        "seed": options.seed,
+        "seconds": round(seconds),
+        "competitions": sum(len(wave.contests) for wave in waves),
+        "kills": f"{counts.kills} ({', '.join(f'{n} {plan}' for plan, n in counts.by_plan.most_common())})",
+        "places": f"{len(counts.places)} different",
+        "starts given up": counts.not_started,
+        "SIGTERM": f"{len(ends)}, longest {max(ends, default=0.0):.1f} s",
+        "calls": calls,
+        "faults": f"{sum(faults.values())} ({', '.join(f'{n} {kind}' for kind, n in faults.most_common())})",
+        "effects seen": len(world.ledger.effects),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print, and give 1 if a rule was broken."""
+    options, directory = _options(arguments)
+    print(f"seed {options.seed}", file=sys.stderr, flush=True)
+    if directory is not None:
+        directory.mkdir(parents=True)
+        report = asyncio.run(run(options, directory))
+    else:
+        with tempfile.TemporaryDirectory(prefix="chaos-") as place:
+            report = asyncio.run(run(options, Path(place)))
+    print(report.text())
+    return int(report.failed)
+
+
+def _options(arguments: Sequence[str] | None) -> tuple[Options, Path | None]:
+    parser = argparse.ArgumentParser(prog="./dev chaos", description="Kills and faults; verdict by the outside world.")
+    parser.add_argument("--seed", default=secrets.token_hex(4), help="default: a fresh one, printed")
+    parser.add_argument("--kills", type=int, default=100, metavar="N", help="SIGKILLs at least (default 100)")
+    parser.add_argument("--faults", type=float, default=15.0, metavar="PCT", help="share of faulty calls (default 15)")
+    parser.add_argument("--competitions", type=int, default=16, metavar="N", help="at least so many (default 16)")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave databases and logs in a new directory")
+    given = parser.parse_args(arguments)
+    return Options(given.seed, given.kills, given.faults, given.competitions), given.keep
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""The lives of the coordinator, one after another on the same data: how each is to end, and how it did."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from tests.harness.boundaries import Arming
+from tests.harness.coordinator_process import Order
+from tests.harness.progress import Progress
+
+AGAIN: Final = (0.0005, 0.01)
+"""Range of the chance to die once more at a boundary that has its kill."""
+BY_CLOCK: Final = (0.1, 4.0)
+LONGEST_LIFE: Final = 8.0
+"""Seconds after which a life that was to end at a boundary ends by the clock."""
+EFFECTS: Final = 4
+STOP_SECONDS: Final = 15.0
+RESTART_SECONDS: Final = 0.1
+
+
+class Plan(StrEnum):
+    """How a life is to end."""
+
+    BOUNDARY = "at a boundary"
+    CLOCK = "by the clock"
+    EFFECT = "at an effect"
+    TERMINATION = "by SIGTERM"
+    NONE = "not at all"
+
+
+SHARES: Final = {Plan.BOUNDARY: 60, Plan.CLOCK: 18, Plan.EFFECT: 17, Plan.TERMINATION: 5}
+
+
+@dataclass(slots=True)
+class Termination:
+    """A SIGTERM and what came of it."""
+
+    seconds: float
+    code: int
+
+
+@dataclass(slots=True)
+class Counts:
+    """How lives ended."""
+
+    kills: int = 0
+    by_plan: Counter[str] = field(default_factory=Counter[str])
+    places: Counter[str] = field(default_factory=Counter[str])
+    """Kills by "boundary: kind"."""
+    not_started: int = 0
+    """Lives that gave up on a service before they served."""
+    terminations: list[Termination] = field(default_factory=list[Termination])
+    unexpected: list[str] = field(default_factory=list[str])
+    """Ends that nobody ordered."""
+
+
+class Lives:
+    """Runs the coordinator until `close`; `progress` says when no life is to be ended."""
+
+    def __init__(self, settings: Path, log: Path, seed: str, progress: Progress) -> None:
+        self._settings, self._log, self._seed, self._progress = settings, log, seed, progress
+        self._pid: int | None = None
+        self._number = 0
+        self._plan = Plan.NONE
+        self._effects_left = 0
+        self._stopping = False
+        self._terminated_at = 0.0
+        self.ready = asyncio.Event()
+        self.counts = Counts()
+
+    async def open(self) -> None:
+        """Start the process that forks lives, and the first of them."""
+        with self._log.open("ab") as errors:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.harness.coordinator_process", "--settings", str(self._settings)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+            )
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> Termination:
+        """End the last life by SIGTERM; how that went."""
+        self._stopping = True
+        self._end(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._task, 4 * STOP_SECONDS)
+        finally:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            await self._process.wait()
+        return self.counts.terminations[-1]
+
+    async def abandon(self) -> None:
+        """End everything, whatever it does."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        await self._process.wait()
+
+    def effect(self, name: str) -> None:
+        """The coordinator did something outside and has not heard of it yet."""
+        if self._plan is not Plan.EFFECT or self._progress.calm():
+            return
+        self._effects_left -= 1
+        if self._effects_left <= 0:
+            self._plan = Plan.NONE
+            self.counts.places[f"unanswered: {name}"] += 1
+            self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
+        if self._pid is None:
+            return
+        if number == signal.SIGTERM:
+            self._terminated_at = time.monotonic()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, number)
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._number += 1
+            await self._live(random.Random(f"{self._seed}/life/{self._number}"))
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def _live(self, rng: random.Random) -> None:
+        calm = self._progress.calm()
+        plan = Plan.NONE if calm else rng.choices(list(SHARES), list(SHARES.values()))[0]
+        self._plan, self._effects_left, self._terminated_at = plan, rng.randint(1, EFFECTS), 0.0
+        arming = None
+        if plan is Plan.BOUNDARY:
+            arming = Arming(f"{self._seed}/arming/{self._number}", dict(self.counts.places), rng.uniform(*AGAIN))
+        clock = asyncio.create_task(self._by_clock(plan, rng.uniform(*BY_CLOCK)))
+        try:
+            await self._order(Order(arming))
+            await self._hear(plan)
+        finally:
+            clock.cancel()
+
+    async def _by_clock(self, plan: Plan, seconds: float) -> None:
+        if plan is Plan.NONE:
+            return
+        await self.ready.wait()
+        await asyncio.sleep(seconds if plan in (Plan.CLOCK, Plan.TERMINATION) else LONGEST_LIFE)
+        if self._progress.calm():
+            return
+        self._end(signal.SIGTERM if plan is Plan.TERMINATION else signal.SIGKILL)
+
+    async def _order(self, order: Order) -> None:
+        stdin = self._process.stdin
+        if stdin is None:
+            raise RuntimeError("the process of the lives has no stdin")
+        stdin.write(msgspec.json.encode(order) + b"\n")
+        await stdin.drain()
+
+    async def _hear(self, plan: Plan) -> None:
+        while True:
+            words = await self._words()
+            if "pid" in words:
+                self._pid = words["pid"]
+                if self._stopping:
+                    self._end(signal.SIGTERM)
+            elif words.get("service") == "coordinator":
+                self.ready.set()
+            elif "death" in words:
+                death = words["death"]
+                self.counts.places[f"{death['boundary']}: {death['kind']}"] += 1
+            elif "ended" in words:
+                self._ended(plan, words["ended"])
+                return
+
+    async def _words(self) -> dict[str, Any]:
+        stdout = self._process.stdout
+        line = b"" if stdout is None else await stdout.readline()
+        if not line:
+            raise RuntimeError("the process of the lives has ended")
+        return msgspec.json.decode(line) if line.startswith(b"{") else {}
+
+    def _ended(self, plan: Plan, status: int) -> None:
+        was_ready = self.ready.is_set()
+        self._pid = None
+        self.ready.clear()
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            self.counts.kills += 1
+            self._progress.killed += 1
+            self.counts.by_plan[plan] += 1
+            return
+        code = os.waitstatus_to_exitcode(status)
+        if self._terminated_at:
+            self.counts.terminations.append(Termination(time.monotonic() - self._terminated_at, code))
+        elif code == 1 and not was_ready:
+            self.counts.not_started += 1
+        else:
+            self.counts.unexpected.append(f"life {self._number} ended with {code}")
