@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
@@ -71,23 +71,18 @@ class Api:
         decide: Decide,
         who: bytes,
         *,
-        first: Callable[[], Awaitable[None]] | None = None,
+        secrets: Mapping[str, Secret] | None = None,
     ) -> Any:
         """Submit a command under the caller's idempotency key, or a fresh one.
 
-        `first` runs only for a command that is not refused as things stand, and before its facts are written: it
-        stores the secret that they rely on. Raises what the engine's submit raises.
+        `secrets` are what its facts rely on, by name: written with them, or not at all. Raises what the engine's
+        submit raises.
         """
         given = idempotency_key(request)
-        dkey = f"{who.hex()}/{lane}/{kind}/{given}" if given else f"{kind}/{secrets.token_hex(16)}"
-        if first is not None and (not given or await self._answered(dkey) is None):
-            decide(*await self.engine.view(lane))
-            await first()
-        return msgspec.json.decode(await self.engine.command(lane, kind, dkey, decide))
-
-    async def _answered(self, dkey: str) -> bytes | None:
-        async with self.engine.store.write() as tx:
-            return await tx.answered("api", dkey)
+        dkey = f"{who.hex()}/{lane}/{kind}/{given}" if given else f"{kind}/{token_hex(16)}"
+        seal = self.engine.services.secrets.seal
+        sealed = {name: seal(lane, name, secret) for name, secret in (secrets or {}).items()}
+        return msgspec.json.decode(await self.engine.command(lane, kind, dkey, decide, sealed))
 
 
 def idempotency_key(request: Request[Any, Any, Any]) -> str:

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from coordinator.cli.esplora import TIMEOUT_SECONDS, ServiceFailed
+from coordinator.cli.exchange import TIMEOUT_SECONDS, ServiceFailed, exchange
 from coordinator_core.competition.documents import Hex32
 from coordinator_core.errors import Fault
 
@@ -30,15 +30,13 @@ class _Event(Struct, frozen=True):
 
 def fetch_attestation(url: str, event_id: UUID, transport: httpx.BaseTransport | None = None) -> bytes:
     """The scalar, 32 bytes. Raises ServiceFailed or NotAttested."""
+    address = f"{url.rstrip('/')}/oracle/events/{event_id}"
+    with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, transport=transport) as client:
+        status, body = exchange(client, "GET", address, limit=MAX_ANSWER_BYTES, service="oracle", fault=Fault.ORACLE)
+    if status != httpx.codes.OK:
+        raise ServiceFailed("oracle", f"answered with status {status}", Fault.ORACLE)
     try:
-        with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, transport=transport) as client:
-            answer = client.get(f"{url.rstrip('/')}/oracle/events/{event_id}")
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OverflowError) as problem:
-        raise ServiceFailed("oracle", f"{type(problem).__name__}: {problem}", Fault.ORACLE) from None
-    if answer.status_code != httpx.codes.OK or len(answer.content) > MAX_ANSWER_BYTES:
-        raise ServiceFailed("oracle", f"answered with status {answer.status_code}", Fault.ORACLE)
-    try:
-        attestation = msgspec.json.decode(answer.content, type=_Event).attestation
+        attestation = msgspec.json.decode(body, type=_Event).attestation
     except (msgspec.DecodeError, UnicodeError, RecursionError) as problem:
         raise ServiceFailed("oracle", f"answered {problem}", Fault.ORACLE) from None
     if attestation is None:

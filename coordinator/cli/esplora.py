@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Annotated, Final, Self, TypeVar
@@ -11,14 +10,12 @@ import httpx
 import msgspec
 from msgspec import Meta, Struct
 
+from coordinator.cli.exchange import TIMEOUT_SECONDS, ServiceFailed, exchange
 from coordinator_core.competition.documents import Hex32
-from coordinator_core.errors import CoreError, Fault, InvalidInput
+from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.transaction import OutPoint, Transaction, TxOut
 from coordinator_core.units import Height, UnixTime
 
-TIMEOUT_SECONDS: Final = 20.0
-TOTAL_SECONDS: Final = 120.0
-"""For a whole answer, however it trickles in."""
 MAX_ANSWER_BYTES: Final = 1_000_000
 MAX_TRANSACTION_HEX: Final = 8_000_000
 _MOST_SHOWN: Final = 500
@@ -26,16 +23,6 @@ _HEIGHTS: Final = 500_000_000
 """From here on a lock time is a date."""
 
 T = TypeVar("T")
-
-
-class ServiceFailed(CoreError):
-    """A service could not be asked, or did not answer as it should."""
-
-    code = "cli.service_failed"
-
-    def __init__(self, service: str, reason: str, fault: Fault) -> None:
-        super().__init__(f"{service}: {reason}")
-        self.fault = fault
 
 
 class BroadcastRefused(ServiceFailed):
@@ -176,16 +163,7 @@ class Esplora:
     def _send(
         self, method: str, path: str, body: str | None = None, *, limit: int = MAX_ANSWER_BYTES
     ) -> tuple[int, bytes]:
-        deadline, content = time.monotonic() + TOTAL_SECONDS, b""
-        try:
-            with self._client.stream(method, path, content=body) as answer:
-                for part in answer.iter_bytes():
-                    content += part
-                    if len(content) > limit or time.monotonic() > deadline:
-                        raise _failed(f"{path} answers too much, or too slowly")
-                return answer.status_code, content
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, OverflowError) as problem:
-            raise _failed(f"{type(problem).__name__}: {problem}") from None
+        return exchange(self._client, method, path, body=body, limit=limit, service="esplora", fault=Fault.NODE)
 
 
 def _failed(reason: str) -> ServiceFailed:

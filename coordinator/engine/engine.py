@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -18,7 +18,7 @@ from coordinator.engine.dependencies import Dependencies
 from coordinator.engine.executors.registry import executors
 from coordinator.engine.executors.services import Services
 from coordinator.engine.new_money import NewMoney
-from coordinator.engine.submit import Decide, UnknownCompetition, submit
+from coordinator.engine.submit import NO_SECRETS, Decide, UnknownCompetition, submit
 from coordinator.engine.timers import TimerLoop
 from coordinator.engine.wakeups import Wakeups
 from coordinator.engine.worker import Worker
@@ -85,9 +85,20 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def command(self, lane: str, kind: str, dkey: str, decide: Decide) -> bytes:
-        """Submit a command; the answer as JSON."""
-        answer = await submit(self.store, self.clock, self.wakeups, lane=lane, kind=kind, dkey=dkey, decide=decide)
+    async def command(
+        self, lane: str, kind: str, dkey: str, decide: Decide, secrets: Mapping[str, bytes] = NO_SECRETS
+    ) -> bytes:
+        """Submit a command; the answer as JSON. `secrets`: see submit."""
+        answer = await submit(
+            self.store,
+            self.clock,
+            self.wakeups,
+            lane=lane,
+            kind=kind,
+            dkey=dkey,
+            decide=decide,
+            secrets=secrets,
+        )
         self.services.observer.answered(lane, kind)
         return answer
 

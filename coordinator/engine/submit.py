@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 
@@ -14,10 +15,11 @@ from coordinator.engine import codec
 from coordinator.engine.apply import apply_lane, world_of
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.wakeups import Wakeups
-from coordinator.ports.store import Store
+from coordinator.ports.store import Store, Transaction
 from coordinator_core.errors import Fault, InvalidInput, Refused
 
 COMMAND_PRIORITY = 4
+NO_SECRETS: Mapping[str, bytes] = MappingProxyType({})
 
 
 class UnknownCompetition(InvalidInput):
@@ -47,9 +49,20 @@ Decide = Callable[[Competition, Lane], Decision]
 
 
 async def submit(
-    store: Store, clock: Clockwork, wakeups: Wakeups, *, lane: str, kind: str, dkey: str, decide: Decide
+    store: Store,
+    clock: Clockwork,
+    wakeups: Wakeups,
+    *,
+    lane: str,
+    kind: str,
+    dkey: str,
+    decide: Decide,
+    secrets: Mapping[str, bytes] = NO_SECRETS,
 ) -> bytes:
     """Judge a command, write its facts, advance, answer (JSON). The same dkey again gets the stored answer.
+
+    `secrets` are what the facts rely on, by name and sealed: they are on disk when the answer is given, and of a
+    refused command none is left.
 
     Raises UnknownCompetition, Conflict, or what `decide` raises.
     """
@@ -63,9 +76,9 @@ async def submit(
             raise Conflict("competition", "is stopped until an operator has looked at it", "try again later")
         view = codec.lane_of(record, await world_of(record, clock))
         decision = decide(codec.decode_state(record.state), view)
-        for resource, purpose, field in decision.resources:
-            if not await tx.reserve(resource, lane, purpose):
-                raise Refused(field, "is in use already", "make a fresh one", fault=Fault.PLAYER)
+        await _take(tx, lane, decision)
+        for name, sealed in secrets.items():
+            await tx.put_secret(lane, name, sealed)
         now = clock.wall()
         await tx.put_facts(lane, decision.facts, f"api:{kind}", now)
         for fact in decision.facts:
@@ -78,3 +91,9 @@ async def submit(
     wakeups.duties.set()
     wakeups.changed(lane)
     return response
+
+
+async def _take(tx: Transaction, lane: str, decision: Decision) -> None:
+    for resource, purpose, field in decision.resources:
+        if not await tx.reserve(resource, lane, purpose):
+            raise Refused(field, "is in use already", "make a fresh one", fault=Fault.PLAYER)

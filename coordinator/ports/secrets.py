@@ -15,6 +15,12 @@ class SecretStore(Protocol):
         """Seal a secret durably. Returns only when it is on disk."""
         ...
 
+    def seal(self, lane: str, name: str, value: Secret) -> bytes:
+        """A secret as `put` would write it, for `Transaction.put_secret`: it is then written with the facts that rely
+        on it, or not at all. Only for values that whoever judges those facts has verified.
+        """
+        ...
+
     async def get(self, lane: str, name: str) -> Secret | None:
         """The secret, or None when there is none of that name."""
         ...

@@ -14,6 +14,7 @@ from msgspec import Struct
 from coordinator.domain.facts import Fact, FactBook
 from coordinator.domain.lane import SpendSeen
 from coordinator.ports.bitcoin import Block
+from coordinator.ports.operating import OperatorReads, OperatorWrites
 from coordinator_core.units import Height, UnixTime
 
 F = TypeVar("F", bound=Fact)
@@ -101,7 +102,7 @@ class Wake(Struct, frozen=True):
     height: Height | None = None
 
 
-class Transaction(Protocol):
+class Transaction(OperatorWrites, Protocol):
     """One write transaction."""
 
     async def create_lane(self, lane: str, state: bytes, tag: str, now: UnixTime) -> None:
@@ -188,6 +189,10 @@ class Transaction(Protocol):
         """Write once; the stored value, which is another's when it came first."""
         ...
 
+    async def put_secret(self, lane: str, name: str, sealed: bytes) -> None:
+        """Write a secret that `SecretStore.seal` sealed, with what relies on it; one of that name stays as it is."""
+        ...
+
     async def reserve(self, resource: str, lane: str, purpose: str, value: bytes = b"") -> bool:
         """Take a unique resource; True when it is this lane's and purpose's, now or before."""
         ...
@@ -217,7 +222,7 @@ class Transaction(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(OperatorReads, Protocol):
     """The database."""
 
     def write(self) -> AbstractAsyncContextManager[Transaction]:

@@ -16,7 +16,7 @@ from coordinator_core.dlc.parameters import ContractParameters
 from coordinator_core.dlc.split import SplitTransactions, WinnerOutput
 from coordinator_core.dlc.validation import validate
 from coordinator_core.errors import InvalidInput
-from coordinator_core.musig2 import KeySet, SigningItem
+from coordinator_core.musig2 import KeySet, SigningItem, confirm_forms
 from coordinator_core.secp256k1 import sha256
 from coordinator_core.transaction import (
     OutPoint,
@@ -82,6 +82,8 @@ class Contract:
             if key_set is None:
                 key_set = key_sets[winners] = self._winners_key_set(winners)
             yield self._build_record(outcome, winners, key_set)
+        # Here, where keys are aggregated, so that no verification has to do it; one that could not, does.
+        confirm_forms(key_sets.values())
 
     def _winners_key_set(self, winners: tuple[int, ...]) -> KeySet:
         players = self.parameters.players

@@ -13,6 +13,7 @@ variant B, whoever could choose the adaptor point after seeing nonces could forg
 
 from coordinator_core.musig2.adaptor import adapt, extract
 from coordinator_core.musig2.aggregation import aggregate_nonces, aggregate_signatures, verify_partial
+from coordinator_core.musig2.forms import confirm_forms
 from coordinator_core.musig2.guard import run as _run_guard
 from coordinator_core.musig2.item import SigningItem, is_adaptor_point
 from coordinator_core.musig2.keyset import KeySet
@@ -28,6 +29,7 @@ __all__ = [
     "adapt",
     "aggregate_nonces",
     "aggregate_signatures",
+    "confirm_forms",
     "extract",
     "is_adaptor_point",
     "verify",

@@ -50,7 +50,7 @@ class KeySet:
     even_point: Any
     """The aggregate with an even y, in the library's form."""
     form_confirmed: bool
-    """True once a batch verification has compared linear_form() with the aggregate that the library made."""
+    """True once linear_form() was compared with the aggregate that the library made (see forms)."""
     negates: bool
     """True if members' secrets are negated in signing: g * gacc of BIP327 is -1."""
     tweak_term: bytes

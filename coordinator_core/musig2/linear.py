@@ -24,3 +24,10 @@ def linear_combination(generator_scalar: int, terms: Iterable[tuple[Any, int]]) 
     pointers = ffi.new("secp256k1_pubkey *[]", products)
     found = products and lib.secp256k1_ec_pubkey_combine(ctx, total, pointers, len(products))
     return total if found else None
+
+
+def same_point(left: Any | None, right: Any | None) -> bool:
+    """True if two native points, None for infinity, are the same."""
+    if left is None or right is None:
+        return left is None and right is None
+    return lib.secp256k1_ec_pubkey_cmp(ctx, left, right) == 0

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from coordinator.embedded.node.address import address_to_script
+from coordinator_core.errors import CoreError
 from tests.harness.progress import Progress, Stuck
 from tests.harness.verdict import Evidence, Row, judge
 from tests.harness.wave import Wave
@@ -75,12 +77,15 @@ async def run(options: Options, directory: Path) -> Report:
     async with ChaosWorld(directory, options.seed, options.faults, progress) as world:
         address = (await world.insist(lambda: world.services.operator("POST", "/wallet/address")))["address"]
         await world.services.faucet(address, OPERATOR_COINS)
-        evidence = Evidence(world, waves, await world.services.ledger())
+        height = await world.chain.height()
+        ledger = await world.services.ledger()
+        evidence = Evidence(world, waves, address_to_script(address), OPERATOR_COINS, ledger, height)
         stuck = ""
         try:
             await _play(options, world, waves)
-        except Stuck as error:
-            stuck = str(error)
+        except (Stuck, CoreError) as error:
+            # A player that gives up found something wrong; the books are read all the same.
+            stuck = f"{type(error).__name__}: {error}"
         finally:
             for wave in waves:
                 await wave.close()

@@ -24,7 +24,9 @@ SECONDS: Final = 60.0
 """Longest silence of a service before a call counts as broken."""
 
 REPLIES: Final = {
-    FaultKind.INTERNAL_ERROR: b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 5\r\nconnection: close\r\n\r\nbroke",
+    FaultKind.INTERNAL_ERROR: (
+        b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 5\r\nconnection: close\r\n\r\nbroke"
+    ),
     FaultKind.TOO_MANY: (
         b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 4\r\nconnection: close\r\n\r\nbusy"
     ),

@@ -36,7 +36,7 @@ class LightningBooks:
     @classmethod
     def read(cls, directory: Path) -> LightningBooks:
         """From the database of the embedded network."""
-        path = next(directory.glob("*.db"))
+        path = directory / "network.sqlite"
         kinds: dict[str, list[Json]] = {}
         for kind, body in rows(path, "SELECT kind, body FROM objects"):
             kinds.setdefault(kind, []).append(json.loads(body))
@@ -130,7 +130,7 @@ class Records:
 
     def coins_reserved(self, lane: str) -> list[str]:
         """Coins that a lane still holds back."""
-        query = "SELECT resource FROM reservation WHERE lane = ? AND resource LIKE 'utxo:%'"
+        query = "SELECT resource FROM reservation WHERE lane = ? AND resource LIKE 'coin:%'"
         return [str(row[0]) for row in rows(self.path, query, lane)]
 
     def leases(self) -> int:

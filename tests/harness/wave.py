@@ -1,4 +1,4 @@
-"""Many cheap competitions side by side, from their drafts to their ends: they share dates, because they share a chain."""
+"""Many cheap competitions side by side, from their drafts to their ends: they share a chain, and so their dates."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class Wave:
                 return
 
     async def _watched(self, *work: Coroutine[Any, Any, None]) -> None:
-        """Work of players, while someone looks whether anything moves. Raises what the first of them raised, or Stuck."""
+        """Work of players, while someone looks whether anything moves. Raises what a player raised, or Stuck."""
         tasks = [asyncio.create_task(one) for one in work]
         try:
             while any(not task.done() for task in tasks):
@@ -247,4 +247,3 @@ class Wave:
 
 def _iso(moment: int) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat()
-

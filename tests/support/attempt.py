@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from coordinator.domain import duties as d
 from coordinator.domain import facts as f
@@ -31,6 +33,12 @@ from tests.support.lanes import Story
 from tests.support.scene import PLAYERS, Player
 
 ROSTER = scene.ROSTER
+S = TypeVar("S", bound=Struct)
+
+
+def altered(value: S, **changes: Any) -> S:
+    """The same struct with other members: what somebody else made of it."""
+    return type(value)(**{name: getattr(value, name) for name in value.__struct_fields__} | changes)
 
 
 @dataclass
@@ -90,14 +98,13 @@ class Attempt:
     def seal(self, player: Player, sealed: SealedRegistration | None = None) -> f.Seal:
         sealed = sealed or self.registration(player)
         context = sealed.authorization.context
-        made = {name: getattr(player.seal(self.number), name) for name in f.Seal.__struct_fields__}
-        changes = {
-            "registration": sealed.authorization.to_json(),
-            "ciphertext": sealed.ciphertext.hex(),
-            "public_key": context.public_key.hex(),
-            "auth_public_key": context.auth_pubkey.hex(),
-        }
-        return f.Seal(**{**made, **changes})
+        return altered(
+            player.seal(self.number),
+            registration=sealed.authorization.to_json(),
+            ciphertext=sealed.ciphertext.hex(),
+            public_key=context.public_key.hex(),
+            auth_public_key=context.auth_pubkey.hex(),
+        )
 
     async def register(self, player: Player) -> Outcome:
         return await self.run(d.RegisterPlayer(attempt=self.number, entry_id=player.name))

@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert
 
 from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.sqlite import SqliteStore
@@ -29,14 +28,16 @@ class SealedSecrets:
 
     async def put(self, lane: str, name: str, value: Secret) -> None:
         """See ports.secrets.SecretStore."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        sealed = nonce + self._cipher.encrypt(nonce, value.reveal(), _context(lane, name))
-        async with self._store.write_connection() as connection:
-            await connection.execute(
-                insert(t.secret).values(lane=lane, name=name, sealed=sealed).on_conflict_do_nothing()
-            )
+        sealed = self.seal(lane, name, value)
+        async with self._store.write() as tx:
+            await tx.put_secret(lane, name, sealed)
         if await self.get(lane, name) != value:
             raise Misuse(f"secret {name} of {lane} was written before with another value")
+
+    def seal(self, lane: str, name: str, value: Secret) -> bytes:
+        """See ports.secrets.SecretStore."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, value.reveal(), _context(lane, name))
 
     async def get(self, lane: str, name: str) -> Secret | None:
         """See ports.secrets.SecretStore."""

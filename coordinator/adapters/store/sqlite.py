@@ -17,6 +17,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from coordinator import resources
 from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.operating import OperatorQueries
 from coordinator.adapters.store.reading import claimable, last_payment, load_facts, load_lane
 from coordinator.adapters.store.transaction import SqliteTransaction
 from coordinator.ports.store import BlockHeader, F, LaneRecord, TransitionRow, Watch
@@ -28,15 +29,15 @@ READERS = 4
 BUSY_MILLISECONDS = 5_000
 
 
-class SqliteStore:
+class SqliteStore(OperatorQueries):
     """One database file, owned by one process."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__(_engine(path, pool_size=READERS, read_only=True))
         self._path = path
         self._lock = asyncio.Lock()
         self._file_lock = path.with_suffix(".lock").open("w")
         self._writer = _engine(path, pool_size=1, read_only=False)
-        self._reader = _engine(path, pool_size=READERS, read_only=True)
 
     @classmethod
     async def open(cls, path: Path) -> SqliteStore:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.chain_rows import ChainRows
 from coordinator.adapters.store.following import Following
+from coordinator.adapters.store.operating import OperatorStatements
 from coordinator.adapters.store.reading import claimable, load_lane
 from coordinator.domain.facts import Fact
 from coordinator.domain.versions import STATES
@@ -29,7 +30,7 @@ class StaleRevision(Misuse):
     code = "store.stale_revision"
 
 
-class SqliteTransaction(ChainRows, Following):
+class SqliteTransaction(ChainRows, Following, OperatorStatements):
     """See ports.store.Transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -200,6 +201,10 @@ class SqliteTransaction(ChainRows, Following):
         if stored is None:
             raise Misuse(f"pin {slot} of {duty} was not written")
         return stored
+
+    async def put_secret(self, lane: str, name: str, sealed: bytes) -> None:
+        """The first writer wins."""
+        await self._c.execute(insert(t.secret).values(lane=lane, name=name, sealed=sealed).on_conflict_do_nothing())
 
     async def reserve(self, resource: str, lane: str, purpose: str, value: bytes = b"") -> bool:
         """The unique row is the reservation."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -93,10 +92,8 @@ async def ask_payout(
         api.receipt_key,
         output,
     )
-    keep = None
-    if preimage is not None:
-        keep = partial(api.engine.services.secrets.put, lane, payout_secret(str(entry)), preimage)
-    return await api.command(request, lane, f"payout/{entry}", decide, player, first=keep)
+    secrets = {} if preimage is None else {payout_secret(str(entry)): preimage}
+    return await api.command(request, lane, f"payout/{entry}", decide, player, secrets=secrets)
 
 
 async def _output(api: Api, state: Competition, lane: Lane, entry_id: str) -> OutPoint:
@@ -126,8 +123,8 @@ async def give_key(
     lane = lane_id(competition)
     key = SecretKey.from_bytes(bytes.fromhex(body.entry_key), "entry_key")
     decide = payouts.give_entry_key(player.hex(), str(entry), key)
-    keep = partial(api.engine.services.secrets.put, lane, entry_key_secret(str(entry)), Secret(key.reveal()))
-    return await api.command(request, lane, f"key/{entry}", decide, player, first=keep)
+    secrets = {entry_key_secret(str(entry)): Secret(key.reveal())}
+    return await api.command(request, lane, f"key/{entry}", decide, player, secrets=secrets)
 
 
 handlers = [show_payout, ask_payout, give_key]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -44,11 +42,11 @@ BASE = "/competitions/{competition:uuid}/entries/{entry:uuid}"
 INVOICE_WAIT_SECONDS = 2.0
 
 
-def _fresh_hash(api: Api, lane: str) -> tuple[bytes, Callable[[], Awaitable[None]]]:
-    """A ticket hash, and what puts its preimage into the secret store before the hash is shown to anyone."""
+def _fresh_hash() -> tuple[bytes, dict[str, Secret]]:
+    """A ticket hash, and its preimage by its name in the secret store, where it is before the hash is shown."""
     preimage = Secret.random(32)
     ticket_hash = tickets.preimage_hash(preimage.reveal())
-    return ticket_hash, partial(api.engine.services.secrets.put, lane, ticket_secret(ticket_hash.hex()), preimage)
+    return ticket_hash, {ticket_secret(ticket_hash.hex()): preimage}
 
 
 @post(
@@ -65,9 +63,9 @@ async def reserve(
     lane = lane_id(competition)
     await api.engine.view(lane)
     entry_id = uuid7(UnixTime(api.engine.clock.wall()))
-    ticket_hash, keep = _fresh_hash(api, lane)
+    ticket_hash, secrets = _fresh_hash()
     decide = tickets.reserve(entry_id, player, ticket_hash, await api.new_money(player), api.receipt_key)
-    return await api.command(request, lane, "reserve", decide, player, first=keep)
+    return await api.command(request, lane, "reserve", decide, player, secrets=secrets)
 
 
 @post(
@@ -83,9 +81,9 @@ async def renew(
     player = await api.player(request)
     lane = lane_id(competition)
     await api.engine.view(lane)
-    ticket_hash, keep = _fresh_hash(api, lane)
+    ticket_hash, secrets = _fresh_hash()
     decide = tickets.renew(entry, player, ticket_hash, await api.new_money(player), api.receipt_key)
-    return await api.command(request, lane, f"renew/{entry}", decide, player, first=keep)
+    return await api.command(request, lane, f"renew/{entry}", decide, player, secrets=secrets)
 
 
 @put(

@@ -36,6 +36,8 @@ MIN_CLTV_EXPIRY: Final = 24
 DEFAULT_CLTV_EXPIRY: Final = 80
 DEFAULT_EXPIRY: Final = 86_400
 MAX_EXPIRY: Final = 31_536_000
+NO_INVOICE_YET: Final = "there are no existing invoices"
+"""What LND says of every hash until it has made its first invoice."""
 _MAX_CLTV_EXPIRY: Final = 0xFFFF
 _REJECTED: Final = "INCORRECT_OR_UNKNOWN_PAYMENT_DETAILS"
 _HELD: Final = HtlcState.ACCEPTED
@@ -114,18 +116,13 @@ class Invoices:
         return invoice
 
     def find(self, alias: str, payment_hash: bytes) -> Invoice:
-        """An invoice, for reading. Raises LndError: code 5, or 2 before the node's first invoice."""
+        """An invoice, for reading. Raises LndError (code 5), with NO_INVOICE_YET before the node's first one."""
         invoice = self._state.invoices.peek(pair_key(alias, payment_hash))
         if invoice is None:
-            self._require_any(alias)
-            raise LndError("unable to locate invoice", Code.NOT_FOUND)
+            node = self._state.nodes.peek(alias)
+            first = node is None or not node.last_add_index
+            raise LndError(NO_INVOICE_YET if first else "unable to locate invoice", Code.NOT_FOUND)
         return invoice
-
-    def _require_any(self, alias: str) -> None:
-        """LND has no table of invoices before the first one, and says so whatever the hash."""
-        node = self._state.nodes.peek(alias)
-        if node is None or not node.last_add_index:
-            raise LndError("there are no existing invoices")
 
     def settle(self, alias: str, preimage: bytes) -> None:
         """Settle a held invoice; again is no error. Raises LndError unless it is ACCEPTED or SETTLED."""
@@ -181,7 +178,6 @@ class Invoices:
     def _take(self, alias: str, payment_hash: bytes) -> Invoice:
         key = pair_key(alias, payment_hash)
         if self._state.invoices.peek(key) is None:
-            self._require_any(alias)
             raise LndError("unable to locate invoice")
         return self._state.invoices.take(key)
 

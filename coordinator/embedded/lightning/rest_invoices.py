@@ -10,7 +10,7 @@ from coordinator.embedded.lightning.channel import MSAT
 from coordinator.embedded.lightning.errors import Code, LndError
 from coordinator.embedded.lightning.events import InvoiceEvent, invoice_topic
 from coordinator.embedded.lightning.http import Call, Endpoint, Json
-from coordinator.embedded.lightning.invoices import InvoiceOrder
+from coordinator.embedded.lightning.invoices import NO_INVOICE_YET, InvoiceOrder
 from coordinator.embedded.lightning.model import Invoice, InvoiceState
 from coordinator.embedded.lightning.protojson import Message
 from coordinator.embedded.lightning.views import invoice_view
@@ -74,7 +74,13 @@ async def lookup_invoice(call: Call) -> Json:
         raise LndError(
             f"unable to parse pay hash: invalid hash length of {len(payment_hash)}, want 32", Code.INVALID_ARGUMENT
         )
-    return invoice_view(call.network.find_invoice(call.alias, payment_hash))
+    try:
+        return invoice_view(call.network.find_invoice(call.alias, payment_hash))
+    except LndError as error:
+        if error.message != NO_INVOICE_YET:
+            raise
+        # This call alone forgets the code.
+        raise LndError(error.message) from error
 
 
 async def lookup_invoice_by_hex(call: Call) -> Json:

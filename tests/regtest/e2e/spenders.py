@@ -17,10 +17,11 @@ class _Block:
 
 
 class Spenders:
-    """Follows the best chain from the first look on; blocks that left it are forgotten."""
+    """Knows the blocks after the one that was the tip when it was made; those that left the chain are forgotten."""
 
     def __init__(self, chain: Bitcoind) -> None:
         self._chain = chain
+        self._first = chain.height + 1
         self._blocks: list[_Block] = []
         self._lock = Lock()
 
@@ -36,14 +37,15 @@ class Spenders:
         return found.get("spendingtxid")
 
     def _catch_up(self) -> None:
-        """One block at a time from the last that is still in the chain."""
+        tip = self._chain.height
+        del self._blocks[max(0, tip + 1 - self._first) :]
         while self._blocks and self._hash_at(len(self._blocks) - 1) != self._blocks[-1].hash:
             self._blocks.pop()
-        for height in range(len(self._blocks), self._chain.height + 1):
-            self._blocks.append(self._read(str(self._hash_at(height))))
+        for number in range(len(self._blocks), tip + 1 - self._first):
+            self._blocks.append(self._read(self._hash_at(number)))
 
-    def _hash_at(self, height: int) -> str | None:
-        return self._chain.call("getblockhash", height) if height <= self._chain.height else None
+    def _hash_at(self, number: int) -> str:
+        return str(self._chain.call("getblockhash", self._first + number))
 
     def _read(self, block_hash: str) -> _Block:
         block = self._chain.call("getblock", block_hash, 2)

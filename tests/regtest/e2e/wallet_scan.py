@@ -19,7 +19,7 @@ from tools.regtest import Bitcoind
 from tools.regtest.faucet import COIN
 
 PASSPHRASE: Final = Secret(b"regtest only")
-LAST_NUMBER: Final = 2_000
+LAST_NUMBER: Final = 400
 """Far more addresses than the scenarios of a run ask for."""
 
 

@@ -43,7 +43,7 @@ class Killer:
     async def _carry_out(self, kills: tuple[Kill, ...]) -> None:
         for kill in kills:
             await asyncio.sleep(kill.delay)
-            async with self._app.services.quiet:
+            async with self._app.quiet:
                 self.killed.append(kill)
                 await asyncio.to_thread(self._deeds[kill.victim], kill.away)
             if kill.victim is Victim.BITCOIND:

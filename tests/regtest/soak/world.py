@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from coordinator.cli.embedded import Stack
 from coordinator.player.play import Player
@@ -26,16 +26,16 @@ T = TypeVar("T")
 SEED = "soak"
 
 
-class OracleProcess(MockOracle):
-    """The stack's embedded oracle: the weather decides, not a queue of outcomes."""
+class OracleProcess:
+    """The stack's embedded oracle, as far as TestApp asks for one: the weather decides, not a queue of outcomes."""
 
     def __init__(self, stack: Stack) -> None:
         self.url = stack.url("oracle")
-        self._process_stack = stack
+        self._stack = stack
 
     def allow(self, x_only: bytes) -> None:
         """See MockOracle."""
-        self._process_stack.introduce_to_oracle(x_only.hex())
+        self._stack.introduce_to_oracle(x_only.hex())
 
 
 class SoakServices(RealServices):
@@ -69,11 +69,10 @@ class SoakServices(RealServices):
 class SoakApp(RealApp):
     """The application of a soak."""
 
-    services: SoakServices
-
     def __init__(self, services: SoakServices, oracle: OracleProcess, chain: RealChain) -> None:
-        super().__init__(services, oracle, chain)
-        self.services = services
+        super().__init__(services, cast(MockOracle, oracle), chain)
+        self.quiet = services.quiet
+        """Held by each call of the scenario, and by whoever takes a daemon away."""
 
     async def invite(self, competition: Competition, number: int) -> list[Player]:
         """Players who have not joined yet; they belong to the competition."""

@@ -3,29 +3,25 @@
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
-from functools import cache
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-from jinja2 import Environment
 from litestar import Litestar
-from litestar.plugins.jinja import JinjaTemplateEngine
-from litestar.template import TemplateConfig
 from sqlalchemy import func, select
 
 from coordinator.adapters.secrets import SealedSecrets
 from coordinator.adapters.store import tables
 from coordinator.adapters.store.sqlite import SqliteStore
-from coordinator.api import application as application_module
 from coordinator.api.admission import Admission, Limits, Rate
 from coordinator.api.application import create_application
 from coordinator.api.assets import Assets
 from coordinator.api.context import Api
-from coordinator.api.pages.rendering import template_config
+from coordinator.api.pages import public
+from coordinator.api.pages.market import MarketBoard
 from coordinator.domain.competitions.states import CollectingEntries, Competition
 from coordinator.domain.facts import (
     Drafted,
@@ -260,34 +256,59 @@ def terms() -> Terms:
     return convert_strict(VECTOR["terms"], Terms, "terms")
 
 
-@cache
-def compiled_templates() -> TemplateConfig[JinjaTemplateEngine]:
-    return template_config(Assets())
+class FreshAssets(Assets):
+    """Reads the manifest at every look-up: the files change from test to test."""
+
+    def url(self, name: str) -> str:
+        self._names = None
+        return super().url(name)
 
 
-@pytest.fixture(autouse=True)
-def templates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Templates are compiled once, not once an application; what differs between applications is `asset` alone."""
+class FreshBoard(MarketBoard):
+    """Forgets what it knew of another test's node."""
 
-    def reused(assets: Assets) -> TemplateConfig[JinjaTemplateEngine]:
-        config = compiled_templates()
-        environment: Environment = config.engine_instance.engine
-        environment.globals["asset"] = assets.url
-        return config
+    engine: Engine | None = None
 
-    monkeypatch.setattr(application_module, "template_config", reused)
+    async def look(self, api: Api) -> FeeMarket | None:
+        if self.engine is not api.engine:
+            super().__init__()
+            self.engine = api.engine
+        return await super().look(api)
+
+
+@dataclass(frozen=True)
+class Web:
+    """The application, built once a run: Litestar takes longer for that than a test for its requests."""
+
+    api: Api
+    application: Litestar
+    static: Path
+
+    def serve(self, api: Api) -> None:
+        """Answer with this state from now on."""
+        for field in fields(Api):
+            object.__setattr__(self.api, field.name, getattr(api, field.name))
+
+
+@pytest.fixture(scope="session")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Web:
+    static = tmp_path_factory.mktemp("static")
+    nothing: Any = None
+    api = Api(engine=nothing, origin=ORIGIN, operator_token=nothing, network=Network.REGTEST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(public, "MarketBoard", FreshBoard)
+        return Web(api, create_application(api, assets=FreshAssets(static)), static)
 
 
 @pytest.fixture
-def built(tmp_path: Path) -> Path:
-    """A built frontend."""
-    directory = tmp_path / "static"
-    directory.mkdir()
+def built(web: Web) -> Web:
+    """The application with a built frontend."""
+    directory = web.static
     names = {"pages.js": "pages-AAAAAAAA.js", "site.css": "site-BBBBBBBB.css", "icon.svg": "icon-CCCCCCCC.svg"}
     (directory / "manifest.json").write_text(json.dumps(names))
     for name in names.values():
         (directory / name).write_text("/* built */")
-    return directory
+    return web
 
 
 def answered(engine: Engine) -> None:
@@ -298,7 +319,7 @@ def answered(engine: Engine) -> None:
 
 @asynccontextmanager
 async def open_house(
-    database: Path, terms: Terms, built: Path, *, admission: Admission | None = None, **services: Any
+    database: Path, terms: Terms, built: Web, *, admission: Admission | None = None, **services: Any
 ) -> AsyncGenerator[House]:
     """The application over a fresh database; of the services behind it there are only those that are given."""
     store = await SqliteStore.open(database)
@@ -313,7 +334,9 @@ async def open_house(
         **services,
     }
     # Nothing else is there: a call to it would be an error 500.
-    every: Any = {field.name: present.get(field.name, object()) for field in fields(Services)}
+    every: Any = {
+        field.name: present.get(field.name, object()) for field in fields(Services) if field.default is MISSING
+    }
     engine = Engine(Services(**every), poll_seconds=1.0)
     answered(engine)
     api = Api(
@@ -323,17 +346,18 @@ async def open_house(
         network=Network.REGTEST,
         admission=admission or Admission(Limits()),
     )
-    application: Any = create_application(api, assets=Assets(built))
+    built.serve(api)
+    application: Any = built.application
     # Without the lifespan: the engine's loops stay still, so a page shows exactly the facts of its test.
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     headers = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers) as browser:
-        yield House(store, application, browser, node, terms, built, engine)
+        yield House(store, application, browser, node, terms, built.static, engine)
     await store.close()
 
 
 @pytest.fixture
-async def house(new_database: Path, terms: Terms, built: Path) -> AsyncGenerator[House]:
+async def house(new_database: Path, terms: Terms, built: Web) -> AsyncGenerator[House]:
     async with open_house(new_database, terms, built) as opened:
         yield opened
 
@@ -374,7 +398,7 @@ class Away:
 
 
 @pytest.fixture
-async def edge(new_database: Path, terms: Terms, built: Path) -> AsyncGenerator[House]:
+async def edge(new_database: Path, terms: Terms, built: Web) -> AsyncGenerator[House]:
     """A house for every route, in which no limit of requests is met."""
     endless = Rate(per_second=1e9, burst=1_000_000_000)
     purse = Purse()

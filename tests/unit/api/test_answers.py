@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import pytest
 
 from coordinator.api.routes import tickets
@@ -43,6 +42,7 @@ from coordinator_core.keymeld.registration import RegistrationAuthorization, Reg
 from coordinator_core.oracle.outcomes import ranking_index
 from coordinator_core.secret import Secret
 from coordinator_core.units import Sats, Seconds, UnixTime
+from tests.support.attempt import altered
 from tests.support.openapi import DOCUMENT, Contract
 
 
@@ -183,7 +183,7 @@ async def test_the_status_of_the_closing_is_as_documented(edge: Any, contract: C
     done = Keygen(attempt=1, roster="{}", encrypted_session_secrets=((roster[0], "sealed"),))
     mine, *others = edge.seals(3, 3)
     user = _user(edge)
-    registered = msgspec.structs.replace(mine, registration=_registration(user, bytes.fromhex(mine.ciphertext)))
+    registered = altered(mine, registration=_registration(user, bytes.fromhex(mine.ciphertext)))
     sealed = [*facts, _session(edge), registered, *others, done, batches, await _pinned(edge)]
     state = AwaitingSigning(roster=roster, funding_txid=edge.funding, **ATTEMPT)
     signing = await edge.competition(state, sealed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ class House:
     async def apply(self, lane: str, key: str = "") -> Competition:
         """Wake a lane and apply until nothing is left to do."""
         async with self.store.write() as tx:
-            await tx.notify(lane, 4, "test", key or f"{lane}/{self.clock.now()}/{id(object())}", "test", 0)  # type: ignore[arg-type]
+            await tx.notify(lane, 4, "test", key or uuid.uuid4().hex, "test", 0)  # type: ignore[arg-type]
         applier = self.applier
         while await applier.step():
             pass

@@ -1,4 +1,4 @@
-"""A rig of their own for scenarios that end daemons and rewrite the chain; one that failed gets its successor a new one."""
+"""A rig of their own for scenarios that end daemons and rewrite the chain; after a failure there is a new one."""
 
 from __future__ import annotations
 

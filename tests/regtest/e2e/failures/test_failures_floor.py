@@ -12,6 +12,7 @@ from tests.e2e.chain import with_inputs
 from tests.e2e.mock_oracle import Outcome
 from tests.e2e.waiting import wait_for
 from tests.regtest.e2e.application import RealApp
+from tests.regtest.e2e.daemon_books import require_daemon_books
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
@@ -53,7 +54,7 @@ async def test_an_outcome_below_the_mempool_floor_goes_as_a_package(calm_again: 
     states = await app.take_prizes(competition)
     assert states == {e: "PAID" if e == competition.order[1] else "lost" for e in competition.order}
     await app.wait_for_state(competition, "completed", each=app.mine_blocks)
-    changes = await app.require_balanced_books(competition)
+    changes = await require_daemon_books(app, competition)
     assert "anchors" not in changes, "the anchor paid for its own transaction"
     books = await app.services.operator("GET", f"/competitions/{competition.id}/books")
     assert -int(books["fee bumps"]) == (await with_inputs(app.chain, child)).fee

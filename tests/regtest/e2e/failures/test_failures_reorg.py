@@ -12,6 +12,7 @@ from tests.e2e.chain import ANYONE
 from tests.e2e.mock_oracle import Outcome
 from tests.e2e.waiting import wait_for
 from tests.regtest.e2e.application import RealApp
+from tests.regtest.e2e.daemon_books import require_daemon_books
 from tests.regtest.e2e.failures.lightning import invoice_states, require_settled_once
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -47,7 +48,7 @@ async def test_three_blocks_around_the_funding_are_replaced(app: RealApp) -> Non
     await app.attest(competition, Outcome((0,)))
     await app.take_prizes(competition)
     await app.wait_for_state(competition, "completed", each=app.mine_blocks)
-    await app.require_balanced_books(competition)
+    await require_daemon_books(app, competition)
 
 
 async def _replace(app: RealApp, funding: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.application import Competition
 from tests.e2e.mock_oracle import Outcome
 from tests.regtest.e2e.application import RealApp
+from tests.regtest.e2e.daemon_books import require_daemon_books
 from tests.regtest.e2e.failures.lightning import invoice_states, require_settled_once
 from tools.regtest import Bitcoind, Lnd
 
@@ -69,4 +70,4 @@ async def _finish(app: RealApp, competition: Competition) -> None:
     assert states == {e: "PAID" if e == competition.order[1] else "lost" for e in competition.order}
     await app.wait_for_state(competition, "completed", each=app.mine_blocks)
     await require_settled_once(app, *competition.players)
-    await app.require_balanced_books(competition)
+    await require_daemon_books(app, competition)

@@ -102,6 +102,16 @@ async def test_an_unknown_invoice_is_none(play: Play, recorded: Recorded) -> Non
     assert await play("lookup_unknown").invoice(hash_of(recorded["lookup_unknown"])) is None
 
 
+async def test_every_invoice_is_unknown_before_the_first_one(
+    play: Play, by_hand: Callable[..., dict[str, Any]]
+) -> None:
+    body = {"code": 2, "message": "there are no existing invoices", "details": []}
+    assert await play(by_hand("GET", "/v2/invoices/lookup", body, status=500)).invoice("00" * 32) is None
+    broken = {**body, "message": "there are no existing invoices: database not open"}
+    with pytest.raises(Rejected):
+        await play(by_hand("GET", "/v2/invoices/lookup", broken, status=500)).invoice("00" * 32)
+
+
 async def test_a_node_without_the_call_does_not_say_that_an_invoice_is_unknown(
     play: Play, recorded: Recorded, by_hand: Callable[..., dict[str, Any]]
 ) -> None:

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 
 from coordinator_core.errors import InvalidSignature
-from coordinator_core.musig2 import KeySet, SigningItem, SoloSigner, verify_batch
+from coordinator_core.musig2 import KeySet, SigningItem, SoloSigner, confirm_forms, verify_batch
 from coordinator_core.musig2 import batch as batch_module
 from coordinator_core.secp256k1 import SecretKey, generator_mul, point_add, point_mul, scalar_to_bytes, sha256
 from coordinator_core.secp256k1.points import serialize_native
@@ -33,7 +33,7 @@ def signed(salt: int, count: int = 120) -> tuple[list[SigningItem], list[bytes]]
 @pytest.fixture
 def by_key_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail if the keys are not taken apart."""
-    monkeypatch.delattr(batch_module, "_by_key")
+    monkeypatch.delattr(batch_module, "linear_combination")
 
 
 @pytest.mark.parametrize("salt", range(4))
@@ -67,7 +67,6 @@ def test_one_bad_signature_is_named(confirmed: bool, index: int) -> None:
     assert refusal.value.index == index
 
 
-@pytest.mark.usefixtures("by_key_refused")
 def test_a_wrong_linear_form_never_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signatures made with a miscounted coefficient satisfy the miscounted form, but not the library's aggregate."""
     honest = KeySet.coefficient
@@ -85,9 +84,23 @@ def test_a_wrong_linear_form_never_passes(monkeypatch: pytest.MonkeyPatch) -> No
     assert not target.form_confirmed
 
 
+def test_forms_are_confirmed_where_a_contract_is_built_and_only_if_all_are_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key_sets = fresh_key_sets(301)
+    assert not confirm_forms(key_sets[:3]), "three sets of more than two members save nothing"
+    honest = KeySet.coefficient
+    monkeypatch.setattr(KeySet, "coefficient", lambda self, member: honest(self, self.members[0]))
+    assert not confirm_forms(key_sets)
+    assert not any(key_set.form_confirmed for key_set in key_sets)
+    monkeypatch.undo()
+    assert confirm_forms(fresh_key_sets(302))
+    assert all(key_set.form_confirmed for key_set in fresh_key_sets(302)), "equal key sets are one object"
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_one_key_set_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
-    monkeypatch.delattr(batch_module, "_by_member")
+    monkeypatch.delattr(batch_module, "sum_by_member")
     key_set = KeySet.aggregate([key.public_key for key in KEYS])
     items = [SigningItem(key_set, sha256(b"%d" % i)) for i in range(1_000)]
     verify_batch(items, SoloSigner(KEYS).sign(items), threads=threads)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 import pytest
 
 from coordinator.domain import facts as f
@@ -19,7 +18,7 @@ from coordinator_core.errors import Fault, InvalidInput, Misuse, Refused
 from coordinator_core.keymeld.approval import ParticipantApproval
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
-from tests.support.attempt import ROSTER, Attempt
+from tests.support.attempt import ROSTER, Attempt, altered
 from tests.support.keymeld_book import BookKeymeld
 from tests.support.scene import PLAYERS, Player
 
@@ -115,21 +114,21 @@ class TestWrongSignature:
         signature[octet] ^= 1
         await refused(
             attempt,
-            msgspec.structs.replace(one, approval={**one.approval, "signature": signature}),
+            altered(one, approval={**one.approval, "signature": signature}),
             "approval.signature",
         )
 
     async def test_a_time_that_was_not_signed(self, attempt: Attempt, session: str) -> None:
         one = await given(attempt, session)
         later = {**one.approval, "timestamp": AT + 1}
-        await refused(attempt, msgspec.structs.replace(one, approval=later), "approval.signature")
+        await refused(attempt, altered(one, approval=later), "approval.signature")
 
     async def test_by_the_key_of_another_player(self, attempt: Attempt, session: str) -> None:
         """Its own approval under my id: the key is the one that I registered, whatever the body says."""
         theirs = await given(attempt, session, by=OTHER)
         mine = await given(attempt, session)
         forged = {**theirs.approval, "user_id": ROSTER[0]}
-        await refused(attempt, msgspec.structs.replace(mine, approval=forged), "approval.signature")
+        await refused(attempt, altered(mine, approval=forged), "approval.signature")
 
 
 class TestOthers:
@@ -141,7 +140,7 @@ class TestOthers:
             await judge(attempt, [await given(attempt, session, by=OTHER)], entry_id=ROSTER[1])
 
     async def test_a_session_that_is_not_open(self, attempt: Attempt, session: str) -> None:
-        one = msgspec.structs.replace(await given(attempt, session), signing_session_id=NOBODY)
+        one = altered(await given(attempt, session), signing_session_id=NOBODY)
         await refused(attempt, one, "signing_session_id", kind=Conflict)
 
     async def test_a_session_that_opened_after_the_batches_were_read(self, attempt: Attempt, session: str) -> None:
@@ -164,12 +163,12 @@ class TestOthers:
 class TestHeader:
     async def test_of_another_session(self, attempt: Attempt, session: str) -> None:
         header = (await attempt.user(ME)).header(NOBODY, UnixTime(AT))
-        one = msgspec.structs.replace(await given(attempt, session), x_user_signature=header)
+        one = altered(await given(attempt, session), x_user_signature=header)
         await refused(attempt, one, "x_user_signature")
 
     async def test_of_another_user(self, attempt: Attempt, session: str) -> None:
         header = (await attempt.user(OTHER)).header(session, UnixTime(AT))
-        one = msgspec.structs.replace(await given(attempt, session), x_user_signature=header)
+        one = altered(await given(attempt, session), x_user_signature=header)
         await refused(attempt, one, "x_user_signature")
 
     @pytest.mark.parametrize(
@@ -184,7 +183,7 @@ class TestHeader:
     )
     async def test_of_another_shape(self, attempt: Attempt, session: str, change: Callable[[str], str]) -> None:
         one = await given(attempt, session)
-        broken = msgspec.structs.replace(one, x_user_signature=change(one.x_user_signature))
+        broken = altered(one, x_user_signature=change(one.x_user_signature))
         await refused(attempt, broken, "x_user_signature")
 
     @pytest.mark.parametrize(("age", "taken"), [(120, True), (121, False), (-30, True), (-31, False)])
@@ -245,7 +244,7 @@ async def test_one_bad_approval_refuses_all_and_is_named(attempt: Attempt, sessi
 )
 async def test_another_shape_names_the_member(attempt: Attempt, session: str, member: str, value: object) -> None:
     one = await given(attempt, session)
-    broken = msgspec.structs.replace(one, approval={**one.approval, member: value})
+    broken = altered(one, approval={**one.approval, member: value})
     await refused(attempt, broken, f"approval.{member}")
 
 

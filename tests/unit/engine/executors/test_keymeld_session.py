@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from coordinator.domain import duties as d
@@ -21,7 +20,7 @@ from coordinator_core.nostr import nip44
 from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
-from tests.support.attempt import ROSTER, Attempt
+from tests.support.attempt import ROSTER, Attempt, altered
 from tests.support.keymeld_book import EPOCH, BookKeymeld, refusal
 from tests.support.ports import MemorySecrets
 from tests.support.scene import PLAYERS
@@ -206,7 +205,7 @@ class TestRoster:
                 "aggregate_public_key": STRANGER.public_key,
                 "subset_aggregate_keys": dict.fromkeys(roster.subset_aggregate_keys, STRANGER.public_key),
             }
-            return msgspec.structs.replace(roster, **{member: wrong[member]})
+            return altered(roster, **{member: wrong[member]})
 
         book.alter = alter
         with pytest.raises(VerificationFailed):
