@@ -28,7 +28,7 @@ from coordinator.api.admission import Admission, Limits, Rate
 from coordinator.api.application import create_application
 from coordinator.api.context import Api
 from coordinator.api.examinations import Examinations
-from coordinator.config.settings import LimitSettings, Settings, rpc_password
+from coordinator.config.settings import LimitSettings, Settings, owner_keys, rpc_password
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.engine import Engine
 from coordinator.engine.executors.services import Services
@@ -112,6 +112,7 @@ async def build(
         origin=origin,
         operator_token=_operator_token(data / OPERATOR_TOKEN),
         network=network,
+        owners=owner_keys(settings),
         esplora_url=settings.bitcoin.esplora_url or "",
         admission=Admission(_limits(settings.limits)),
         examinations=Examinations(examined),

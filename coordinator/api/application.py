@@ -19,7 +19,7 @@ from coordinator.api.operation import openapi
 from coordinator.api.pages import public
 from coordinator.api.pages.errors import for_people, not_built
 from coordinator.api.pages.rendering import template_config
-from coordinator.api.routes import closing, competitions, operator, payouts, tickets
+from coordinator.api.routes import admin, closing, competitions, operator, payouts, tickets
 from coordinator.api.routes.readiness import readyz
 from coordinator.ports.faults import PortError
 from coordinator_core.errors import CoreError
@@ -44,7 +44,7 @@ def create_application(api: Api, more: Sequence[Any] = (), assets: Assets | None
 
     guards = [admit]
     built = assets or Assets()
-    groups = (competitions, tickets, closing, payouts, operator)
+    groups = (competitions, tickets, closing, payouts, operator, admin)
     v1 = Router("/api/v1", route_handlers=[handler for group in groups for handler in group.handlers], guards=guards)
     return Litestar(
         route_handlers=[v1, readyz, public.router(guards), built.router(), *more],

@@ -1,10 +1,10 @@
-"""Who asks: NIP-98 for players, a bearer token for operators on loopback. A proof is accepted once."""
+"""Who asks: NIP-98 for players and owners, a bearer token for operators on loopback. A proof is accepted once."""
 
 from __future__ import annotations
 
 import hmac
 from collections import OrderedDict
-from typing import Any
+from typing import Any, Protocol
 
 from litestar import Request
 from litestar.exceptions import NotAuthorizedException
@@ -52,8 +52,35 @@ async def player_of(request: Request[Any, Any, Any], origin: str, memory: Replay
     return proof.author
 
 
-def require_operator(request: Request[Any, Any, Any], token: Secret) -> None:
-    """The operator's bearer token. Raises NotAuthorizedException."""
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if not hmac.compare_digest(given.encode(), token.reveal()):
+class Doors(Protocol):
+    """What an operator is judged by."""
+
+    @property
+    def operator_token(self) -> Secret:
+        """Content of the token file."""
+        ...
+
+    @property
+    def owners(self) -> frozenset[bytes]:
+        """X-only keys of the owners."""
+        ...
+
+    async def signer(self, request: Request[Any, Any, Any]) -> bytes:
+        """The key that signed this request."""
+        ...
+
+
+async def operator_of(request: Request[Any, Any, Any], doors: Doors) -> str:
+    """Who runs this coordinator and asks: `operator` for the bearer token, an owner's key (hex) for a NIP-98 proof.
+
+    Raises NotAuthorizedException, NotAuthorized, InvalidInput.
+    """
+    given = request.headers.get("authorization", "")
+    if given.startswith("Nostr "):
+        key = await doors.signer(request)
+        if key in doors.owners:
+            return key.hex()
+        raise NotAuthorizedException("this key is none of the owners'")
+    if not hmac.compare_digest(given.removeprefix("Bearer ").encode(), doors.operator_token.reveal()):
         raise NotAuthorizedException("the operator token is missing or wrong")
+    return "operator"

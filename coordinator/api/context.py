@@ -37,6 +37,8 @@ class Api:
     operator_token: Secret
     network: Network
     esplora_url: str = ""
+    owners: frozenset[bytes] = frozenset()
+    """X-only keys that may act as operators, each under its own name."""
     replays: ReplayMemory = field(default_factory=ReplayMemory)
     admission: Admission = field(default_factory=lambda: Admission(Limits()))
     examinations: Examinations = field(default_factory=lambda: Examinations(()))
@@ -46,9 +48,13 @@ class Api:
         """The key of terms.coordinator_key: signs receipts."""
         return self.engine.services.secrets.signing_key("nostr")
 
+    async def signer(self, request: Request[Any, Any, Any]) -> bytes:
+        """The key that signed this request, whoever's it is."""
+        return await player_of(request, self.origin, self.replays, self.engine.clock.wall())
+
     async def player(self, request: Request[Any, Any, Any]) -> bytes:
         """The key that signed this request."""
-        key = await player_of(request, self.origin, self.replays, self.engine.clock.wall())
+        key = await self.signer(request)
         self.admission.player(key, request.route_handler.opt)
         return key
 
@@ -61,7 +67,8 @@ class Api:
         engine = self.engine
         away = engine.dependencies.away
         market = None if away else await self.market()
-        return NewMoney(market, away, await bar_of(engine.store, player, engine.clock.wall()))
+        bar = await bar_of(engine.store, player, engine.clock.wall())
+        return NewMoney(market, away, engine.freezer.frozen, bar)
 
     async def command(
         self,

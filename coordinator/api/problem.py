@@ -14,11 +14,14 @@ from coordinator.engine.new_money import RETRY_SECONDS as NEW_MONEY_SECONDS
 from coordinator.engine.new_money import NewMoneyPaused
 from coordinator.engine.submit import Conflict, UnknownCompetition
 from coordinator.ports.faults import PortError
+from coordinator_core.competition.fees import FeeRateAboveCeiling, NetworkFeeTooHigh, NoFeeEstimate
 from coordinator_core.errors import CoreError, InvalidInput, Misuse, VerificationFailed
 from coordinator_core.nostr.nip98 import NotAuthorized
 
 PROBLEM = "application/problem+json"
 RETRY_SECONDS = 5
+PAUSES: Final = (NewMoneyPaused, NoFeeEstimate, FeeRateAboveCeiling, NetworkFeeTooHigh)
+"""Nothing is wrong with the request: it will do later, when services and fees are as they should be again."""
 _FIXES: Final = {
     401: ("authorization", "send the operator's token as Authorization: Bearer"),
     404: ("path", "see the API's schema for addresses, and take ids from lists"),
@@ -46,7 +49,7 @@ def _status_of(error: CoreError) -> int:
         return 404
     if isinstance(error, NotAuthorized):
         return 401
-    if isinstance(error, NewMoneyPaused):
+    if isinstance(error, PAUSES):
         return 503
     return 409 if isinstance(error, Conflict) else 400
 
@@ -65,7 +68,7 @@ def core_error(request: Request[Any, Any, Any], error: CoreError) -> Response[by
     answer = _problem(_status_of(error), error.code, "refused", str(error), **more)
     if isinstance(error, NotAuthorized):
         answer.headers["WWW-Authenticate"] = "Nostr"
-    return _later(answer, NEW_MONEY_SECONDS) if isinstance(error, NewMoneyPaused) else answer
+    return _later(answer, NEW_MONEY_SECONDS) if isinstance(error, PAUSES) else answer
 
 
 def port_error(_: Request[Any, Any, Any], error: PortError) -> Response[bytes]:

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from coordinator_core.errors import Fault, InvalidInput
+from coordinator_core.nostr.nip19 import npub, parse_npub
 from coordinator_core.secret import Secret
 
 PREFIX = "COORDINATOR_"
@@ -92,6 +93,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     web: WebSettings = WebSettings()
     limits: LimitSettings = LimitSettings()
     relays: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    """Nostr keys (npub or hex) that may act as operators under their own name."""
     domain_clock: Literal["wall", "chain"] = "wall"
     """"chain": dates follow the time of the last block; refused on mainnet."""
 
@@ -176,10 +179,23 @@ def check(settings: Settings) -> None:
     """Settings that do not go together. Raises InvalidInput naming the setting and the fix."""
     if settings.network == "mainnet" and settings.domain_clock == "chain":
         raise _invalid("settings.domain_clock", "is the chain's time on mainnet", 'use "wall"')
+    owner_keys(settings)
     if settings.bitcoin.source == "esplora":
         _check_esplora(settings)
     elif settings.bitcoin.rpc_url is None:
         raise _invalid("settings.bitcoin.rpc_url", "is missing", "give the address of Bitcoin Core's JSON-RPC")
+
+
+def owner_keys(settings: Settings) -> frozenset[bytes]:
+    """X-only keys of the owners. Raises InvalidInput."""
+    keys: set[bytes] = set()
+    for number, text in enumerate(settings.owners):
+        field = f"settings.owners[{number}]"
+        try:
+            keys.add(parse_npub(text if text.startswith("npub") else npub(bytes.fromhex(text)), field))
+        except (InvalidInput, ValueError):
+            raise _invalid(field, "is no Nostr key", "give an npub, or 64 hex digits") from None
+    return frozenset(keys)
 
 
 def _check_esplora(settings: Settings) -> None:

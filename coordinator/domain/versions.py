@@ -14,7 +14,7 @@ import msgspec
 from coordinator.domain.competitions.states import Competition
 from coordinator.domain.duties import AnyDuty
 from coordinator.domain.facts import AnyFact
-from coordinator_core.errors import CoreError, Fault
+from coordinator_core.errors import Fault, Misuse
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 """Pure: the members of a row at one version → its members at the next."""
@@ -24,7 +24,7 @@ FIRST = 1
 T = TypeVar("T")
 
 
-class UnreadableRow(CoreError):
+class UnreadableRow(Misuse):
     """A stored row cannot be read by this version. `row` says which one it is."""
 
     code = "store.unreadable_row"

@@ -9,9 +9,10 @@ from coordinator.domain.duties import AnyDuty, Duty
 from coordinator.domain.facts import FactBook, Published
 from coordinator.domain.lane import Lane, World
 from coordinator.domain.typestate import State
-from coordinator.domain.versions import DUTIES
+from coordinator.domain.versions import DUTIES, UnreadableRow
 from coordinator.ports.store import DutyRow, LaneRecord
 from coordinator_core.competition.terms import Terms, decode_terms
+from coordinator_core.errors import CoreError
 
 _STATE: msgspec.json.Decoder[Competition] = msgspec.json.Decoder(Competition)
 
@@ -22,8 +23,11 @@ def encode_state(state: State) -> bytes:
 
 
 def decode_state(data: bytes) -> Competition:
-    """A fresh, unconsumed state; the store hands out states at their present version."""
-    return _STATE.decode(data)
+    """A fresh, unconsumed state; the store hands out states at their present version. Raises UnreadableRow."""
+    try:
+        return _STATE.decode(data)
+    except msgspec.MsgspecError as error:
+        raise UnreadableRow("state", str(error)) from error
 
 
 def tag(state: State) -> str:
@@ -42,11 +46,16 @@ def decode_duty(row: DutyRow) -> AnyDuty:
 
 
 def terms_of(facts: FactBook) -> Terms | None:
-    """The published terms, read from the bytes that were hashed."""
+    """The published terms, read from the bytes that were hashed. Raises UnreadableRow."""
     published = facts.get(Published)
-    return None if published is None else decode_terms(published.terms.encode())
+    if published is None:
+        return None
+    try:
+        return decode_terms(published.terms.encode())
+    except CoreError as error:
+        raise UnreadableRow(f"fact {published.kind()}", str(error)) from error
 
 
 def lane_of(record: LaneRecord, world: World) -> Lane:
-    """What the domain looks at."""
+    """What the domain looks at. Raises UnreadableRow."""
     return Lane(id=record.id, published=terms_of(record.facts), facts=record.facts, world=world)

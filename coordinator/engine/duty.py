@@ -29,6 +29,14 @@ class Again:
     """Set when this is a failure that counts for back-off."""
 
 
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Given up until an operator opens it again: the worker's word alone, no executor says it."""
+
+    reason: str
+    facts: Sequence[Fact] = ()
+
+
 Outcome = Done | Again
 
 D_co = TypeVar("D_co", bound=Duty, covariant=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 
 from coordinator.domain.competitions.states import AwaitingKeygen, AwaitingSigning, Competition
 from coordinator.domain.facts import Outage
 from coordinator.domain.lane import Lane
+from coordinator.domain.versions import UnreadableRow
 from coordinator.engine import codec
 from coordinator.engine.applier import Applier
 from coordinator.engine.apply import world_of
@@ -18,6 +19,8 @@ from coordinator.engine.dependencies import Dependencies
 from coordinator.engine.executors.registry import executors
 from coordinator.engine.executors.services import Services
 from coordinator.engine.new_money import NewMoney
+from coordinator.engine.operators.acting import House
+from coordinator.engine.operators.freezing import Freezer
 from coordinator.engine.submit import NO_SECRETS, Decide, UnknownCompetition, submit
 from coordinator.engine.timers import TimerLoop
 from coordinator.engine.wakeups import Wakeups
@@ -43,10 +46,12 @@ class Engine:
         self.wakeups = Wakeups()
         self._chain = ChainLoop(self.store, services.chain, self.clock, self.wakeups, poll_seconds=poll_seconds)
         self.dependencies = Dependencies(services, self.clock, self.wakeups)
+        self.freezer = Freezer(House(self.store, self.clock, self.wakeups))
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Make sure of a chain cursor, ask every service once, then start every loop."""
+        await self.freezer.load()
         await self._chain.start()
         await self.dependencies.look()
         await self._note_downtime()
@@ -65,9 +70,9 @@ class Engine:
         """We were down ourselves since a competition was last active: that time does not count against its players."""
         now = self.clock.wall()
         for lane in await self.store.lanes():
-            record = await self.store.lane(lane)
+            state = await self._readable(lane)
             last = await self.store.last_activity(lane)
-            if record is None or last is None or not isinstance(codec.decode_state(record.state), WINDOWED):
+            if last is None or not isinstance(state, WINDOWED):
                 continue
             if now - last >= LEAST_DOWNTIME:
                 outage = Outage(service="coordinator", since=last, until=now)
@@ -75,9 +80,20 @@ class Engine:
                     await tx.put_facts(lane, [outage], "start", now)
                     await tx.notify(lane, START_PRIORITY, "start", f"{lane}/{now}", "start", now)
 
+    async def _readable(self, lane: str) -> Competition | None:
+        """The state of a competition; one that cannot be read is stopped, and the others go on."""
+        try:
+            record = await self.store.lane(lane)
+            return None if record is None else codec.decode_state(record.state)
+        except UnreadableRow as error:
+            log.error("lane quarantined", lane=lane, error=str(error))
+            async with self.store.write() as tx:
+                await tx.quarantine(lane, str(error), self.clock.wall())
+            return None
+
     def new_money(self) -> NewMoney:
         """Whether new money may come in, as every service last said."""
-        return NewMoney(self.dependencies.market, self.dependencies.away)
+        return NewMoney(self.dependencies.market, self.dependencies.away, self.freezer.frozen)
 
     async def stop(self) -> None:
         """Stop the loops; what was claimed is taken up again when its lease ends."""
@@ -108,6 +124,16 @@ class Engine:
         if record is None:
             raise UnknownCompetition("competition", "is not known", "take an id from the list", fault=Fault.PLAYER)
         return codec.decode_state(record.state), codec.lane_of(record, await world_of(record, self.clock))
+
+    async def views(self, lanes: Iterable[str]) -> list[tuple[Competition, Lane]]:
+        """State and facts of several as of now; one that cannot be read hides itself and no other."""
+        found: list[tuple[Competition, Lane]] = []
+        for lane in lanes:
+            try:
+                found.append(await self.view(lane))
+            except UnreadableRow as error:
+                log.error("competition cannot be read", lane=lane, error=str(error))
+        return found
 
     async def until(
         self, lane: str, ready: Callable[[Competition, Lane], bool], seconds: float

@@ -20,6 +20,8 @@ from coordinator_core.errors import Fault, Refused
 from coordinator_core.units import UnixTime
 
 RETRY_SECONDS = 5
+OPERATOR = "operator"
+"""Whose pause it is when no service is away."""
 
 
 class NewMoneyPaused(Refused):
@@ -42,12 +44,23 @@ class Pause(Struct, frozen=True):
     since: UnixTime | None
 
 
+class Frozen(Struct, frozen=True):
+    """No new money until it is let in again. Players read the reason; `since` is wall-clock time."""
+
+    reason: str
+    since: UnixTime
+
+
 @dataclass(frozen=True, slots=True)
 class NewMoney:
-    """Fees and services as of now, and what is known of the player that asks. `market` None: the node did not say."""
+    """Fees, services and the operator's word as of now, and what is known of the player that asks. `market` None: the
+    node did not say.
+    """
 
     market: FeeMarket | None
     away: Sequence[Away] = ()
+    frozen: Frozen | None = None
+    """Set while an operator, or the books, let no new money in."""
     barred_until: UnixTime | None = None
     """Set for a player that is kept out of new reservations (wall clock)."""
 
@@ -63,6 +76,13 @@ class NewMoney:
 
     def price(self, terms: Terms) -> PriceLines:
         """The price of a ticket now. Raises NewMoneyPaused, or Refused as fees.offer does."""
+        if self.frozen is not None:
+            raise NewMoneyPaused(
+                "competition",
+                f"sells no ticket now: {OPERATOR} {self.frozen.reason}, since {_date(self.frozen.since)}",
+                "try again later; what is paid already is safe",
+                fault=Fault.COORDINATOR,
+            )
         if self.away:
             named = ", ".join(f"{away.sentence} since {_date(away.since)}" for away in self.away)
             raise NewMoneyPaused(
@@ -78,6 +98,8 @@ class NewMoney:
 
     def pauses(self, terms: Terms) -> tuple[Pause, ...]:
         """Everything that speaks against a new ticket now."""
+        if self.frozen is not None:
+            return (Pause(OPERATOR, self.frozen.reason, self.frozen.since),)
         if self.away:
             return tuple(Pause(away.dependency.value, away.reason, away.since) for away in self.away)
         try:

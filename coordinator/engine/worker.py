@@ -13,10 +13,11 @@ import structlog
 
 from coordinator.domain.duties import Channel
 from coordinator.domain.facts import Outage
+from coordinator.domain.versions import UnreadableRow
 from coordinator.engine import codec
 from coordinator.engine.apply import world_of
 from coordinator.engine.clockwork import Clockwork
-from coordinator.engine.duty import Again, Done, Executor, Outcome, Task
+from coordinator.engine.duty import Again, Dead, Done, Executor, Outcome, Task
 from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.faults import PortError, Unreachable
@@ -27,6 +28,8 @@ from coordinator_core.units import UnixTime
 LEASE_SECONDS = 30.0
 IDLE_SECONDS = 0.5
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
+POISON = 5
+STATUS: Mapping[type, str] = {Done: "done", Again: "open", Dead: "dead"}
 RESULT_PRIORITY = 0
 CLOSING_CHANNELS = frozenset(c.value for c in (Channel.ORACLE, Channel.KEYMELD, Channel.CHAIN, Channel.LOCAL))
 LIMITS: Mapping[str, int] = {
@@ -96,7 +99,7 @@ class Worker:
             self._running[row.channel] -= 1
             self._wakeups.duties.set()
 
-    async def _attempt(self, row: DutyRow) -> Outcome:
+    async def _attempt(self, row: DutyRow) -> Outcome | Dead:
         began = self._clock.wall()
         try:
             async with asyncio.timeout(LEASE_SECONDS * 0.9):
@@ -107,13 +110,15 @@ class Worker:
             self._wakeups.probe.set()
             pause = max(error.retry_after or 0.0, _backoff(row.failures))
             return Again(pause, self._outage(row, began, pause), reason=str(error))
+        except UnreadableRow as error:
+            return _defect(row, str(error), at_once=True)
         except (PortError, CoreError) as error:
             log.warning("duty failed", duty=row.id, code=error.code, error=str(error))
             return Again(_backoff(row.failures), reason=str(error))
         except Exception as error:
             # A defect of ours must not end the loop for every other competition; it is retried, counted and seen.
             log.exception("duty raised", duty=row.id)
-            return Again(_backoff(row.failures + 3), reason=f"{type(error).__name__}: {error}")
+            return _defect(row, f"{type(error).__name__}: {error}")
 
     def _outage(self, row: DutyRow, began: UnixTime, pause: float) -> tuple[Outage, ...]:
         """A service that the windows of the closing hang on was down from this attempt until the next one."""
@@ -134,13 +139,13 @@ class Worker:
         task = Task(row.id, codec.decode_duty(row), codec.decode_state(record.state), lane, row.attempts, stopped)
         return await self._executors[row.kind](task)
 
-    async def _commit(self, row: DutyRow, outcome: Outcome) -> None:
+    async def _commit(self, row: DutyRow, outcome: Outcome | Dead) -> None:
         now = time.time()
         done = isinstance(outcome, Done)
         error = None if isinstance(outcome, Done) else outcome.reason
-        due = now if isinstance(outcome, Done) else now + outcome.seconds
+        due = now + outcome.seconds if isinstance(outcome, Again) else now
         async with self._store.write() as tx:
-            if not await tx.complete(row, "done" if done else "open", due, error, now):
+            if not await tx.complete(row, STATUS[type(outcome)], due, error, now):
                 log.warning("stale completion rejected", duty=row.id, fence=row.fence)
                 return
             changed = await tx.put_facts(row.lane, outcome.facts, row.id, self._clock.wall())
@@ -149,6 +154,14 @@ class Worker:
                 await tx.notify(row.lane, RESULT_PRIORITY, "duty", f"{row.id}#{row.fence}", row.kind, wall)
         self._observer.completed(row)
         self._wakeups.apply.set()
+
+
+def _defect(row: DutyRow, reason: str, *, at_once: bool = False) -> Again | Dead:
+    """The fifth failure in a row that is a defect of ours gives a duty up, unless it protects somebody."""
+    if not row.protective and (at_once or row.failures + 1 >= POISON):
+        log.error("duty is dead", duty=row.id, error=reason)
+        return Dead(reason)
+    return Again(_backoff(row.failures + 3), reason=reason)
 
 
 def _backoff(failures: int) -> float:

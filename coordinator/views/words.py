@@ -83,6 +83,7 @@ DEPENDENCIES = {
     "chain": "the Bitcoin node",
     "oracle": "the oracle",
     "keymeld": "the keymeld gateway",
+    "operator": "the operator:",
 }
 
 _ROLES = {

@@ -131,7 +131,7 @@ class Records:
     def coins_reserved(self, lane: str) -> list[str]:
         """Coins that a lane still holds back."""
         query = "SELECT resource FROM reservation WHERE lane = ? AND resource LIKE 'coin:%'"
-        return [str(row[0]) for row in rows(self.path, query, lane)]
+        return [str(row[0]).removeprefix("coin:") for row in rows(self.path, query, lane)]
 
     def leases(self) -> int:
         """Duties that someone still holds."""

@@ -53,13 +53,14 @@ def pinned_contracts(records: Records) -> list[Pinned]:
     return found
 
 
-def ended(contests: Sequence[Contest], records: Records) -> Iterator[str]:
-    """Every competition ended as it should, with no coin held back."""
+def ended(contests: Sequence[Contest], records: Records, blocks: Sequence[Block]) -> Iterator[str]:
+    """Every competition ended as it should, and holds no coin back that could still be spent."""
+    spent = {str(one.previous_output) for block in blocks for tx in block.transactions for one in tx.inputs}
     for contest in contests:
         if contest.state != EXPECTED[contest.fate]:
             duties = records.open_duties(contest.id)
             yield f"{contest.id} ({contest.fate}) is {contest.state or 'unknown'}; open: {duties}"
-        for coin in records.coins_reserved(contest.id):
+        for coin in set(records.coins_reserved(contest.id)) - spent:
             yield f"{contest.id} still holds back {coin}"
 
 

@@ -77,7 +77,7 @@ async def judge(evidence: Evidence, stuck: str) -> list[Row]:
     contract_money = [await follow_contract(world.chain, p.contract, frozenset()) for p in _funded(pinned, blocks)]
     table: dict[str, Iterable[str]] = {
         "liveness: something always moved": [stuck] if stuck else [],
-        "every competition ended as it should": rules.ended(contests, records),
+        "every competition ended as it should": rules.ended(contests, records, blocks),
         "tickets: settled or given back": rules.tickets(contests, lightning),
         "tickets: settled only after the funding": rules.settle_order(contests, world.ledger, pinned, blocks),
         "funding: once a competition": rules.fundings(contests, pinned, blocks),

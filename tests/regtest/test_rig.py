@@ -84,7 +84,8 @@ def test_a_node_that_was_killed_is_payable_again(real_rig: Rig) -> None:
     assert coordinator.can_pay(alice.pubkey)
 
 
-def test_estimates_are_what_was_paid(real_chain: Rig) -> None:
-    real_chain.teach_fees(20)
-    rate = real_chain.chain.call("estimatesmartfee", 6)["feerate"]
-    assert 0.000_18 <= rate <= 0.000_21
+def test_estimates_are_what_was_paid(real_daemons: Daemons, tmp_path: Path) -> None:
+    with Rig(real_daemons, tmp_path, channels=()) as rig:
+        assert "feerate" not in rig.chain.call("estimatesmartfee", 6)
+        rig.teach_fees(20)
+        assert 0.000_18 <= rig.chain.call("estimatesmartfee", 6)["feerate"] <= 0.000_21

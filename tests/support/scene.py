@@ -27,7 +27,16 @@ from coordinator_core.dlc.verification import assemble
 from coordinator_core.musig2 import SoloSigner
 from coordinator_core.oracle.locking import challenge, locking_points
 from coordinator_core.oracle.outcomes import messages
-from coordinator_core.secp256k1 import N, SecretKey
+from coordinator_core.oracle.statement import (
+    SIGNING_SECONDS,
+    EventStatement,
+    ObservationTerms,
+    RankingOutcomes,
+    SignedStatement,
+    StatedLine,
+    statement_digest,
+)
+from coordinator_core.secp256k1 import N, SecretKey, schnorr_sign
 from coordinator_core.secret import Secret
 from coordinator_core.transaction import PAY_TO_ANCHOR, OutPoint, Transaction, TxIn, TxOut
 from coordinator_core.units import Confirmations, FeeRate, Height, Sats, UnixTime
@@ -161,6 +170,40 @@ def signed() -> SignedContract:
 def oracle_event(attempt: int = 1) -> f.OracleEvent:
     ids = b.terms_with().oracle.event_ids
     return f.OracleEvent(attempt=attempt, event_id=str(ids[attempt]), nonce_point=NONCE.public_key.hex(), entries=3)
+
+
+def statement(terms: Terms, attempt: int = 1) -> str:
+    """The oracle's signed statement of the three players' event: what terms and roster say."""
+    observed = terms.observation
+    stated = EventStatement(
+        event_id=terms.oracle.event_ids[attempt],
+        signing_date=observed.signing_date,
+        expiry=observed.signing_date + SIGNING_SECONDS,
+        nonce_point=NONCE.public_key.hex(),
+        outcomes=RankingOutcomes(kind="ranking", number_of_places_win=terms.places, entry_ids=IDS),
+        terms=ObservationTerms(
+            kind="observation",
+            source=observed.source.id,
+            start_observation_date=observed.window.start,
+            end_observation_date=observed.window.end,
+            targets=observed.targets,
+            scoring_fields=tuple(metric.id for metric in observed.metrics),
+            number_of_values_per_entry=observed.values_per_entry,
+            scoring_rules=terms.scoring.rules.value,
+            lines=tuple(
+                StatedLine(
+                    target=line.target,
+                    metric=line.metric,
+                    lower=float(line.lower),
+                    upper=float(line.upper),
+                    window_hours=line.window_hours,
+                )
+                for line in terms.scoring.lines
+            ),
+        ),
+    )
+    signature = schnorr_sign(statement_digest(stated), ORACLE, bytes(32))
+    return msgspec.json.encode(SignedStatement(statement=stated, signature=signature.hex())).decode()
 
 
 def contract_signed(blob: str) -> f.ContractSigned:

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from coordinator.api.documents.common import Attempt, EntryId, Json, Satoshi, StateName, Time, TxId
 from coordinator.engine.dependencies import Dependency
+from coordinator.engine.new_money import OPERATOR
 from coordinator_core.competition.documents import Hex32
 from coordinator_core.competition.picks import Pick
 from coordinator_core.nostr.event import Event
@@ -45,9 +46,9 @@ class Transaction(Struct, forbid_unknown_fields=True):
 
 
 class Paused(Struct, forbid_unknown_fields=True):
-    """Why no ticket is sold now: a service that is away since then (wall clock), or fees."""
+    """Why no ticket is sold now: a service that is away since then (wall clock), the operator, or fees."""
 
-    dependency: Annotated[str, Meta(extra_json_schema={"enum": [*Dependency]})]
+    dependency: Annotated[str, Meta(extra_json_schema={"enum": [*Dependency, OPERATOR]})]
     reason: str
     since: Time | None
     """Null for fees: they are what they are now."""

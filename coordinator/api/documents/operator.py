@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from coordinator.api.documents.common import Satoshi, Time
 from coordinator_core.competition.budget import BudgetRow, Objection
 from coordinator_core.competition.documents import Hex32
 from coordinator_core.competition.draft import Draft
-
-MAX_REASON = 500
 
 
 class DraftBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,22 +16,10 @@ class DraftBody(Struct, frozen=True, forbid_unknown_fields=True):
     draft: Draft
 
 
-class CancelBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Why; players read it."""
-
-    reason: Annotated[str, Meta(min_length=1, max_length=MAX_REASON)]
-
-
 class Created(Struct, forbid_unknown_fields=True):
     """Id of the new competition."""
 
     id: str
-
-
-class CancelNoted(Struct, forbid_unknown_fields=True):
-    """Noted; everything is given back."""
-
-    cancelled: bool
 
 
 class Identity(Struct, forbid_unknown_fields=True):

@@ -83,7 +83,7 @@ async def competition_live(
 async def _list(api: Api, request: Request[Any, Any, Any], number: int) -> Live:
     lanes = await api.engine.store.lanes()
     start = (number - 1) * PAGE_SIZE
-    rows = [views.summary(*await api.engine.view(lane)) for lane in lanes[start : start + PAGE_SIZE]]
+    rows = [views.summary(*view) for view in await api.engine.views(lanes[start : start + PAGE_SIZE])]
     pages = max(1, -(-len(lanes) // PAGE_SIZE))
     body = render(request, "fragments/competitions.html", rows=rows, number=number, pages=pages)
     return _live("/live" if number == 1 else f"/live?page={number}", body)
@@ -94,7 +94,7 @@ async def _competition(
 ) -> tuple[views.Detail, Live]:
     state, lane = await api.engine.view(lane_id(competition))
     market = await board.look(api) if views.needs_market(state) else None
-    shown = views.detail(state, lane, NewMoney(market, api.engine.dependencies.away))
+    shown = views.detail(state, lane, NewMoney(market, api.engine.dependencies.away, api.engine.freezer.frozen))
     body = render(request, "fragments/competition.html", competition=shown)
     url = f"/competitions/{competition}/live"
     return shown, _live(url, body, shown.announcement, refresh=not shown.ended)

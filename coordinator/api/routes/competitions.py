@@ -22,7 +22,7 @@ from coordinator_core.competition.terms import Terms
 @get("/competitions", operation_class=described({200: list[Summary]}))
 async def list_competitions(api: NamedDependency[Api]) -> list[dict[str, Any]]:
     """All competitions, newest first."""
-    return [views.summary(*await api.engine.view(lane)) for lane in await api.engine.store.lanes()]
+    return [views.summary(*view) for view in await api.engine.views(await api.engine.store.lanes())]
 
 
 @get("/competitions/{competition:uuid}", operation_class=described({200: Detail}))

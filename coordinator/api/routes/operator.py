@@ -10,17 +10,17 @@ from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from coordinator.api.auth import require_operator
+from coordinator.api.auth import operator_of
 from coordinator.api.bodies import read_body
 from coordinator.api.context import Api, idempotency_key, lane_id
 from coordinator.api.documents import operator as documents
 from coordinator.api.operation import Who, described
-from coordinator.engine.commands.create import cancel, create_competition
+from coordinator.engine.commands.create import create_competition
 from coordinator.engine.commands.preview import preview
 from coordinator.views.address import taproot_address
 from coordinator.views.books import chain_rows, lightning_rows
 from coordinator.views.budget import budget_table
-from coordinator_core.errors import Fault, InvalidInput
+from coordinator_core.errors import Fault
 
 OPERATOR = Who.OPERATOR
 
@@ -32,7 +32,7 @@ OPERATOR = Who.OPERATOR
 )
 async def create(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, str]:
     """Create a competition from a draft."""
-    require_operator(request, api.operator_token)
+    await operator_of(request, api)
     draft = (await read_body(request, documents.DraftBody, Fault.COORDINATOR)).draft
     dkey = idempotency_key(request) or secrets.token_hex(16)
     engine = api.engine
@@ -46,25 +46,9 @@ async def create(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> 
 )
 async def draft_budget(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, Any]:
     """What a draft would cost and pay if it were published now, and what speaks against it. Writes nothing."""
-    require_operator(request, api.operator_token)
+    await operator_of(request, api)
     draft = (await read_body(request, documents.DraftBody, Fault.COORDINATOR)).draft
     return budget_table(await preview(api.engine.services, draft), draft.scoring)
-
-
-@post(
-    "/operator/competitions/{competition:uuid}/cancel",
-    status_code=200,
-    operation_class=described({200: documents.CancelNoted}, who=OPERATOR, takes=documents.CancelBody, command=True),
-)
-async def cancel_competition(
-    api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
-) -> dict[str, Any]:
-    """Cancel while entries are open."""
-    require_operator(request, api.operator_token)
-    reason = (await read_body(request, documents.CancelBody, Fault.COORDINATOR)).reason
-    if not reason.strip():
-        raise InvalidInput("reason", "is missing", "say why, players read it", fault=Fault.COORDINATOR)
-    return await api.command(request, lane_id(competition), "cancel", cancel("operator", reason), b"operator")
 
 
 @get(
@@ -75,7 +59,7 @@ async def books(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, int]:
     """The Lightning side of a competition's books, by account."""
-    require_operator(request, api.operator_token)
+    await operator_of(request, api)
     _, lane = await api.engine.view(lane_id(competition))
     return {row.account: row.amount for row in (*lightning_rows(lane), *chain_rows(lane))}
 
@@ -88,7 +72,7 @@ async def transition_log(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, Any]:
     """Transitions and open duties."""
-    require_operator(request, api.operator_token)
+    await operator_of(request, api)
     lane = lane_id(competition)
     rows = await api.engine.store.transitions(lane)
     open_duties = await api.engine.store.open_duties(lane)
@@ -105,7 +89,7 @@ async def transition_log(
 )
 async def deposit_address(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, str]:
     """An address of the coordinator's on-chain wallet, to fund it."""
-    require_operator(request, api.operator_token)
+    await operator_of(request, api)
     script = await api.engine.services.wallet.script_for("operator", "deposit")
     return {"script": script.hex(), "address": taproot_address(script, api.network)}
 
@@ -113,7 +97,7 @@ async def deposit_address(api: NamedDependency[Api], request: Request[Any, Any, 
 @get("/operator/wallet", operation_class=described({200: documents.Funds}, who=OPERATOR))
 async def wallet_balance(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, int]:
     """Confirmed coins that nobody reserved, and what Lightning can send, in satoshi."""
-    require_operator(request, api.operator_token)
+    await operator_of(request, api)
     services = api.engine.services
     return {
         "onchain_free": await services.wallet.balance(),
@@ -125,8 +109,8 @@ async def wallet_balance(api: NamedDependency[Api], request: Request[Any, Any, A
 @get("/operator/identity", operation_class=described({200: documents.Identity}, who=OPERATOR))
 async def identity(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, str]:
     """The coordinator's public Nostr key: what an oracle puts on its list."""
-    require_operator(request, api.operator_token)
+    await operator_of(request, api)
     return {"nostr_public_key": api.receipt_key.x_only.hex()}
 
 
-handlers = [identity, draft_budget, create, cancel_competition, books, transition_log, deposit_address, wallet_balance]
+handlers = [identity, draft_budget, create, books, transition_log, deposit_address, wallet_balance]

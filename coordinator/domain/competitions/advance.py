@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from coordinator.domain.competitions import closing, debts, settling
+from coordinator.domain.competitions import cancelling, closing, debts, settling
 from coordinator.domain.competitions.states import (
     AwaitingAttestation,
     AwaitingEscrow,
@@ -38,7 +38,6 @@ from coordinator.domain.competitions.states import (
 from coordinator.domain.facts import (
     Attested,
     Built,
-    CancelAsked,
     ContractSigned,
     Drafted,
     HoldsRead,
@@ -59,6 +58,8 @@ from coordinator_core.competition.schedule import end_of_closing, may_broadcast_
 
 def advance(state: Competition, lane: Lane) -> Step[Competition] | None:
     """The next step of a competition, or None when it has to wait. Consumes `state` when it returns a step."""
+    if (reason := cancelling.decided(state, lane)) is not None:
+        return _cancelled(state, reason)
     match state:
         case Created() | CollectingEntries() | AwaitingEscrow() | EscrowConfirmed():
             return _opening(state, lane)
@@ -76,6 +77,18 @@ def advance(state: Competition, lane: Lane) -> Step[Competition] | None:
             assert_never(state)
 
 
+def _cancelled(state: Competition, reason: str) -> Step[Competition] | None:
+    match state:
+        case Created() | CollectingEntries() | AwaitingEscrow():
+            return state.give_up(reason)
+        case EscrowConfirmed() | EventCreated() | AwaitingKeygen() | EntriesSubmitted() | AwaitingSigning():
+            return state.give_up(reason, "cancelled")
+        case FundingReady():
+            return state.give_up(reason, "cancelled")
+        case _:
+            return None
+
+
 def _opening(state: Opening, lane: Lane) -> Step[Competition] | None:
     match state:
         case Created():
@@ -91,8 +104,6 @@ def _opening(state: Opening, lane: Lane) -> Step[Competition] | None:
 
 
 def _created(state: Created, lane: Lane) -> Step[Competition] | None:
-    if (asked := lane.facts.get(CancelAsked)) is not None:
-        return state.give_up(asked.reason)
     if (published := lane.facts.get(Published)) is not None:
         return state.publish(published.terms_hash)
     drafted = lane.facts.get(Drafted)
@@ -102,8 +113,6 @@ def _created(state: Created, lane: Lane) -> Step[Competition] | None:
 
 
 def _collecting(state: CollectingEntries, lane: Lane) -> Step[Competition] | None:
-    if (asked := lane.facts.get(CancelAsked)) is not None:
-        return state.give_up(asked.reason)
     if lane.world.now < lane.terms.schedule.entries_close:
         return None
     roster = seated(lane)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from coordinator.domain.competitions import closing
-from coordinator.domain.facts import Attended, CancelAsked, Missed, Seal, SessionOpen, Ticket
+from coordinator.domain.competitions import cancelling, closing
+from coordinator.domain.facts import Attended, Missed, Seal, SessionOpen, Ticket
 from coordinator.domain.lane import Lane
 from coordinator_core.competition.closing import BARRED_SECONDS
 from coordinator_core.units import UnixTime
@@ -21,7 +21,7 @@ def unrecorded(lane: Lane) -> tuple[Missed, ...]:
 
 
 def _missed(lane: Lane) -> Iterator[Missed]:
-    if lane.published is None or lane.facts.get(CancelAsked) is not None:
+    if lane.published is None or cancelling.owners_agreed(lane):
         return
     sealed = _players_who_sealed(lane)
     known: set[str] = set()

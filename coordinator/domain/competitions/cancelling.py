@@ -56,6 +56,21 @@ def is_closing(state: Competition, lane: Lane) -> bool:
     )
 
 
+def owners_agreed(lane: Lane) -> bool:
+    """Whether enough owners asked for the end of a closing."""
+    return sum(word.is_owner for word in lane.facts.all(CancelAsked)) >= OWNERS_NEEDED
+
+
+def decided(state: Competition, lane: Lane) -> str | None:
+    """Why a competition ends at its operators' wish; None while it does not."""
+    asked = lane.facts.all(CancelAsked)
+    if asked and is_open(state, lane):
+        return asked[0].reason
+    if owners_agreed(lane) and is_closing(state, lane):
+        return "; ".join(dict.fromkeys(word.reason for word in asked if word.is_owner))
+    return None
+
+
 def judge(state: Competition, lane: Lane, who: str, *, is_owner: bool) -> Judgement:
     """What it would do if `who` asked now."""
     if is_open(state, lane):

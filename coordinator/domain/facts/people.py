@@ -20,10 +20,17 @@ class Notified(Fact, frozen=True, kw_only=True, tag="notified"):
 
 
 class CancelAsked(Fact, frozen=True, kw_only=True, tag="cancel_asked"):
-    """An operator asked to cancel while entries are open."""
+    """Somebody who runs the coordinator asked to cancel before the funding. Whether that is enough: `cancelling`."""
 
     by: str
+    """`operator`, or an owner's x-only key (hex)."""
     reason: str
+    is_owner: bool = False
+    """Asked with a key of the owners."""
+
+    @property
+    def key(self) -> str:
+        return self.by
 
 
 class NeedsOperator(Fact, frozen=True, kw_only=True, tag="needs_operator"):

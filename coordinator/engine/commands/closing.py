@@ -174,7 +174,7 @@ def _verified(
 ) -> ParticipantApproval:
     """The approval, once it and its header are what the gateway asks for. Raises InvalidInput, the player's fault."""
     try:
-        approval = ParticipantApproval.from_value(one.approval, f"{field}.approval")
+        approval = ParticipantApproval.from_json(msgspec.json.encode(one.approval))
         accept_approval(
             approval,
             one.x_user_signature,
@@ -196,7 +196,7 @@ def _blamed(error: InvalidInput | InvalidSignature, field: str) -> InvalidInput:
     elif isinstance(error, InvalidSignature):
         place = f"{field}.approval.signature"
     else:
-        place = what if what.startswith(field) else f"{field}.{what}"
+        place = f"{field}.{what}"
     fix = "read the batch again, sign it with the key of this attempt and make a fresh header, by the gateway's clock"
     kind = Refused if isinstance(error, Refused) else InvalidInput
     return kind(place, error.reason, fix, fault=Fault.PLAYER)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from coordinator.domain.competitions.states import CollectingEntries, Competition, Created
-from coordinator.domain.facts import CancelAsked, Drafted
-from coordinator.domain.lane import Lane
+from coordinator.domain.competitions.states import Created
+from coordinator.domain.facts import Drafted
 from coordinator.engine import codec
 from coordinator.engine.apply import apply_lane
 from coordinator.engine.clockwork import Clockwork
-from coordinator.engine.submit import COMMAND_PRIORITY, Conflict, Decide, Decision
+from coordinator.engine.submit import COMMAND_PRIORITY
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.store import Store
 from coordinator_core.competition.draft import Draft
@@ -55,15 +54,3 @@ async def create_competition(store: Store, clock: Clockwork, wakeups: Wakeups, d
         await tx.answer(seq, msgspec.json.encode(lane), now)
     wakeups.duties.set()
     return lane
-
-
-def cancel(by: str, reason: str) -> Decide:
-    """An operator cancels while entries are open; everything is given back."""
-
-    def decide(state: Competition, lane: Lane) -> Decision:
-        selling = isinstance(state, CollectingEntries) and lane.world.now < lane.terms.schedule.entries_close
-        if not (isinstance(state, Created) or selling):
-            raise Conflict("state", "entries are closed", "after that only the rules of the closing end a competition")
-        return Decision([CancelAsked(by=by, reason=reason)], {"cancelled": True})
-
-    return decide

@@ -63,9 +63,7 @@ Effect = Callable[[Transaction], Awaitable[object]]
 """What follows, in the act's own transaction; the answer. Raises InvalidInput or Refused, then nothing is written."""
 
 
-async def act(
-    house: House, by: By, verb: Verb, effect: Effect, *, lane: str | None = None, subject: str = ""
-) -> bytes:
+async def act(house: House, by: By, verb: Verb, effect: Effect, *, lane: str | None = None, subject: str = "") -> bytes:
     """Do something once and write it down; the answer as JSON. The same dkey again gets the stored answer.
 
     With a lane it gets an inbox row, so that the competition looks at itself again. Raises what `effect` raises.

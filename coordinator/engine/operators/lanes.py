@@ -1,4 +1,4 @@
-"""One competition: retry what is failing, let it go on after it was stopped, compare it with the outside again, cancel."""
+"""One competition: retry what fails, resume it after it was stopped, compare it with the outside again, cancel it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def cancel(house: House, by: By, lane: str) -> bytes:
                 "two owners have to ask for it, each with their own key",
                 fault=Fault.COORDINATOR,
             )
-        asked = CancelAsked(by=by.who, reason=by.reason)
+        asked = CancelAsked(by=by.who, reason=by.reason, is_owner=by.who != OPERATOR)
         await tx.put_facts(lane, [asked], f"operator:{by.who}", house.clock.wall())
         ends = judgement is Judgement.ENDS
         if ends:

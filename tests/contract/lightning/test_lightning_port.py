@@ -22,8 +22,8 @@ async def test_info_and_liquidity(network: Network) -> None:
     await network.owner.height(info.block_height + 1)
     assert await network.height() == info.block_height + 1
     liquidity = await network.alice.liquidity()
-    assert 0 < liquidity.outbound
-    assert 0 < liquidity.inbound
+    assert liquidity.outbound > 0
+    assert liquidity.inbound > 0
     # Less than the channel: reserves and the commitment's fee cannot be spent.
     assert liquidity.outbound + liquidity.inbound < 5_000_000 - 50_000
 

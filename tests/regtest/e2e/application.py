@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from coordinator.cli.embedded import Stack
+from coordinator.engine.executors.contracts import FEE_TARGET_BLOCKS
 from tests.e2e.application import TestApp
 from tests.e2e.mock_oracle import MockOracle
 from tests.regtest.e2e.chain import RealChain
@@ -20,7 +21,7 @@ from tools.regtest import Rig
 from tools.regtest.lnd import Lnd
 
 BAKE_SECONDS: Final = 60
-ESTIMATE_BLOCKS: Final = 6
+LESSONS: Final = 5
 
 
 class RealApp(TestApp):
@@ -76,10 +77,30 @@ async def _services(rig: Rig, directory: Path, stack: AsyncExitStack) -> RealSer
     return services
 
 
-async def ensure_estimate(services: RealServices) -> None:
-    """Let bitcoind estimate fees, without which no ticket is sold; blocks without transactions let it forget."""
-    if "feerate" not in await services.rpc("estimatesmartfee", ESTIMATE_BLOCKS):
+async def ensure_estimate(services: RealServices, *, anew_after: int | None = None) -> None:
+    """Let bitcoind estimate fees, without which no ticket is sold. Blocks without transactions let it forget.
+
+    It is taught again as well when more than `anew_after` blocks went by since: a fading estimate may be gone a block
+    later.
+    """
+    height = await services.blocking(_height, services.rig)
+    fresh = anew_after is None or height - services.taught_at <= anew_after
+    if fresh and await _estimates(services):
+        return
+    for _ in range(LESSONS):
         await services.blocking(services.rig.teach_fees, SAT_PER_VBYTE)
+        if await _estimates(services):
+            services.taught_at = await services.blocking(_height, services.rig)
+            return
+    raise AssertionError(f"bitcoind estimates no fee after {LESSONS} lessons")
+
+
+def _height(rig: Rig) -> int:
+    return rig.chain.height
+
+
+async def _estimates(services: RealServices) -> bool:
+    return "feerate" in await services.rpc("estimatesmartfee", FEE_TARGET_BLOCKS)
 
 
 def bake_macaroon(stack: Stack, oracle: str, node: Lnd) -> None:

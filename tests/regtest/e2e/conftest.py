@@ -13,6 +13,8 @@ from tests.regtest.e2e.application import RealApp, application, ensure_estimate
 from tools.regtest import Rig
 
 FAILED = pytest.StashKey[bool]()
+ESTIMATE_LASTS = 30
+"""Blocks for which a fee estimate is relied on: scenarios sell their tickets in fewer."""
 
 
 class Bench:
@@ -31,7 +33,7 @@ class Bench:
             self._generation += 1
             directory = self._directory / str(self._generation)
             self._app = await self._stack.enter_async_context(application(self._rig, directory))
-        await ensure_estimate(self._app.services)
+        await ensure_estimate(self._app.services, anew_after=ESTIMATE_LASTS)
         await self._app.wait_for_tip()
         return self._app
 

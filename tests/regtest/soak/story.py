@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from coordinator.player.http import NoAnswer, ServerRefused
 from coordinator.player.play import Player
 from coordinator.player.wallet import PaymentFailed
 from tests.e2e.application import DAY, HOUR, Competition
@@ -22,6 +23,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 300.0
 """For one phase with its kills."""
 AGAIN_SECONDS = 1.0
+PAUSED = 503
 CLOSING = {"sealing": 60, "entries": 60, "approvals": 60, "signatures": 60, "kickoff_grace": 600}
 REGISTRATION_SECONDS = 24 * HOUR
 """So many blocks before F that a bitcoind that has to learn of fees anew does not use them up."""
@@ -151,11 +153,15 @@ async def _take_prize(player: Player) -> str:
 
 
 async def _again(what: Callable[[], Awaitable[T]]) -> T:
-    """As a person does: a payment that failed because a node on its way was away is tried once more."""
+    """As a person does: what failed because a node or service was away is tried once more."""
     while True:
         try:
             return await what()
-        except PaymentFailed:
+        except (PaymentFailed, NoAnswer):
+            await asyncio.sleep(AGAIN_SECONDS)
+        except ServerRefused as error:
+            if error.status != PAUSED:
+                raise
             await asyncio.sleep(AGAIN_SECONDS)
 
 

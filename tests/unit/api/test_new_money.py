@@ -11,7 +11,7 @@ from coordinator.domain.competitions.states import Cancelled, Failed
 from coordinator.domain.facts import HoldState, Missed, Owed
 from coordinator.engine.dependencies import NO_ANSWER, Dependency
 from coordinator_core.receipts.debt import DebtReason
-from coordinator_core.units import Sats, UnixTime
+from coordinator_core.units import FeeRate, Sats, UnixTime
 
 SINCE = UnixTime(1_790_000_000)
 NAMES = {
@@ -45,6 +45,27 @@ async def test_page_and_api_name_the_service_and_since_when(
     assert int(refused.headers["retry-after"]) > 0
     house.engine.dependencies.record(dependency, SINCE, None)
     assert (await house.browser.get("/api/v1/status")).json()["away"] == []
+
+
+@pytest.mark.parametrize(
+    ("rate", "code"),
+    [
+        (None, "competition.fees.no_estimate"),
+        (FeeRate(20_000), "competition.fees.rate_above_ceiling"),
+        (FeeRate(9000), "competition.fees.network_fee_too_high"),
+    ],
+    ids=["no estimate", "above the terms' ceiling", "out of proportion"],
+)
+async def test_fees_at_which_no_ticket_is_sold_are_waited_for(
+    house: Any, open_competition: str, monkeypatch: pytest.MonkeyPatch, rate: FeeRate | None, code: str
+) -> None:
+    async def fee_rate(_: int) -> FeeRate | None:
+        return rate
+
+    monkeypatch.setattr(house.node, "fee_rate", fee_rate)
+    refused = await house.signed("POST", f"/api/v1/competitions/{open_competition}/entries")
+    assert (refused.status_code, refused.json()["code"]) == (503, code)
+    assert int(refused.headers["retry-after"]) > 0
 
 
 async def test_a_barred_player_is_told_until_when_and_others_are_not_barred(house: Any, open_competition: str) -> None:

@@ -67,7 +67,9 @@ def test_an_attempt_that_keymeld_failed_bars_nobody(dropped: Story) -> None:
 
 
 def test_an_operators_cancel_bars_nobody(dropped: Story) -> None:
-    assert absences(dropped.put(f.CancelAsked(by="operator", reason="r"))) == {}
+    one = f.CancelAsked(by="one owner", reason="r", is_owner=True)
+    assert absences(dropped.put(one)) != {}
+    assert absences(dropped.put(one, f.CancelAsked(by="another", reason="r", is_owner=True))) == {}
 
 
 def test_a_closing_that_never_reached_keygen_bars_nobody(story: Story) -> None:

@@ -5,8 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
+from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
-from coordinator.engine.commands.create import cancel, create_competition
+from coordinator.engine.commands.create import create_competition
 from coordinator.engine.submit import Conflict, Decision, UnknownCompetition, submit
 from coordinator_core.competition.draft import Draft
 from coordinator_core.errors import Refused
@@ -60,7 +61,11 @@ async def test_command_is_applied_before_it_is_answered(house) -> None:
     lane = await house.lane(OPEN)
     changed: list[str] = []
     house.wakeups.listen(changed.append)
-    await call(house, lane, "key", cancel("operator", "rain everywhere"))
+
+    def decide(state: object, found: object) -> Decision:
+        return Decision([f.CancelAsked(by="operator", reason="rain everywhere")], {"cancelled": True})
+
+    await call(house, lane, "key", decide)
     assert isinstance(await house.state(lane), s.Cancelled)
     assert changed == [lane]
     assert await house.rows("SELECT status FROM inbox") == [(1,)]
@@ -111,16 +116,6 @@ async def test_quarantined_competition_takes_no_command(house) -> None:
         await tx.quarantine(lane, "contradiction", 0)
     with pytest.raises(Conflict, match="operator"):
         await call(house, lane, "key", reserve("entry-1"))
-
-
-async def test_cancel_is_refused_once_entries_have_closed(house) -> None:
-    early = b.terms_with({"schedule.entries_close": house.chain.blocks[-1].time})
-    lane = await house.lane(OPEN, terms=early)
-    with pytest.raises(Conflict, match="entries are closed"):
-        await call(house, lane, "key", cancel("operator", "too late"))
-    closing = await house.lane(b.awaiting_escrow(), name="closing")
-    with pytest.raises(Conflict):
-        await call(house, closing, "key", cancel("operator", "too late"))
 
 
 async def test_create_twice_is_one_competition(house) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -187,6 +188,12 @@ async def _restart_lightning(app: RealApp, options: list[str]) -> None:
     await app.services.blocking(node.stop)
     node.options = options
     await app.services.blocking(app.rig.rejoin, node)
+
+    async def usable() -> bool:
+        """Once more: for a while the coordinator goes by what it saw last, and sells nothing."""
+        return not msgspec.json.decode(await app.services.public("/status"))["away"]
+
+    await wait_for(usable, "services that can be relied on")
 
 
 def _iso(moment: int) -> str:

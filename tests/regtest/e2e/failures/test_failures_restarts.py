@@ -11,6 +11,7 @@ from tests.e2e.mock_oracle import Outcome
 from tests.regtest.e2e.application import RealApp
 from tests.regtest.e2e.daemon_books import require_daemon_books
 from tests.regtest.e2e.failures.lightning import invoice_states, require_settled_once
+from tests.regtest.e2e.failures.lightning_proxy import LightningProxy
 from tools.regtest import Bitcoind, Lnd
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -24,6 +25,22 @@ async def test_a_killed_coordinator_and_a_killed_lnd_settle_each_ticket_once(app
     await app.mine_blocks()
     await app.services.blocking(app.rig.rejoin, app.coordinator_node)
     assert await invoice_states(app, *competition.players) == ["ACCEPTED"] * 3
+    await app.start_coordinator()
+    await _finish(app, competition)
+
+
+async def test_a_settlement_that_the_coordinator_did_not_live_to_record_is_not_repeated(app: RealApp) -> None:
+    competition = await _funded(app)
+    async with LightningProxy(app.services.stack, app.coordinator_node) as proxy:
+        app.kill_coordinator()
+        with proxy.in_front():
+            await app.start_coordinator()
+        killed = proxy.kill_after("/v2/invoices/settle", app.kill_coordinator)
+        await app.mine_blocks()
+        assert await killed == 200
+    assert "SETTLED" in await invoice_states(app, *competition.players)
+    await app.services.blocking(app.coordinator_node.kill)
+    await app.services.blocking(app.rig.rejoin, app.coordinator_node)
     await app.start_coordinator()
     await _finish(app, competition)
 

@@ -1,0 +1,38 @@
+"""New money frozen: no reservation and no invoice until it is let in again. What was paid goes on to its end."""
+
+from __future__ import annotations
+
+from coordinator.engine.new_money import Frozen
+from coordinator.engine.operators.acting import By, House, Verb, act
+from coordinator.ports.store import Transaction
+
+
+class Freezer:
+    """Whether new money is frozen: the last word in the audit log, which outlives the process."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.frozen: Frozen | None = None
+
+    async def load(self) -> None:
+        """Read the last word. Called once, before the first ticket could be sold."""
+        last = await self._house.store.last_act([Verb.FREEZE, Verb.UNFREEZE])
+        froze = last is not None and last.act == Verb.FREEZE
+        self.frozen = Frozen(last.reason, last.at) if last is not None and froze else None
+
+    async def freeze(self, by: By) -> bytes:
+        """No new money from now on; players read the reason. {"frozen": true}."""
+        return await self._say(by, Verb.FREEZE, frozen=True)
+
+    async def unfreeze(self, by: By) -> bytes:
+        """New money may come in again, as far as nothing else speaks against it. {"frozen": false}."""
+        return await self._say(by, Verb.UNFREEZE, frozen=False)
+
+    async def _say(self, by: By, verb: Verb, *, frozen: bool) -> bytes:
+        async def effect(_: Transaction) -> object:
+            return {"frozen": frozen}
+
+        answer = await act(self._house, by, verb, effect)
+        # From the log again: a repeated request must not undo what was said since.
+        await self.load()
+        return answer
