@@ -53,10 +53,13 @@ lint:
 daemons *ARGS:
     @python -m tools.daemons "$@"
 
-# Run the contract suites and the scenarios on real bitcoind and LND; arguments go to pytest
+# Run the contract suites and the scenarios on real bitcoind and LND; arguments go to pytest. `--soak N` kills daemons
 regtest *ARGS:
-    @python -m tools.daemons
-    @COORDINATOR_REGTEST=1 pytest -m regtest tests/contract tests/regtest "$@"
+    #!/usr/bin/env bash
+    set -euo pipefail
+    python -m tools.daemons
+    if [ "${1:-}" = --soak ]; then shift; exec python -m tests.regtest.soak "$@"; fi
+    COORDINATOR_REGTEST=1 exec pytest -m regtest tests/contract tests/regtest "$@"
 
 # Start every service in the background, for `run`; state is in .dev
 start *ARGS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from coordinator import __version__
+from coordinator.cli.admin.command import admin
 from coordinator.cli.claim import claim
 from coordinator.cli.competition.command import competition
 from coordinator.cli.contract import contract
@@ -32,6 +33,7 @@ main.add_command(mine)
 main.add_command(start)
 main.add_command(stop)
 main.add_command(competition)
+main.add_command(admin)
 main.add_command(player)
 main.add_command(lightning)
 main.add_command(migrate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -53,6 +53,14 @@ class Task(Generic[D_co]):
     attempts: int
     stopped: bool = False
     """The competition waits for an operator: nothing expansive is done for it."""
+    reread: Callable[[], Awaitable[tuple[Competition, Lane]]] | None = None
+    """Loads the competition once more; None: nothing can have changed."""
+
+    async def now(self) -> tuple[Competition, Lane]:
+        """State and facts as of now. Who waited for an answer asks before a step that cannot be taken back: blocks may
+        have left the chain meanwhile.
+        """
+        return (self.state, self.lane) if self.reread is None else await self.reread()
 
 
 class Executor(Protocol):

@@ -21,6 +21,7 @@ from coordinator.engine.executors.services import Services
 from coordinator.engine.new_money import NewMoney
 from coordinator.engine.operators.acting import House
 from coordinator.engine.operators.freezing import Freezer
+from coordinator.engine.retention import Retention
 from coordinator.engine.submit import NO_SECRETS, Decide, UnknownCompetition, submit
 from coordinator.engine.timers import TimerLoop
 from coordinator.engine.wakeups import Wakeups
@@ -63,6 +64,7 @@ class Engine:
             "duties": worker.run,
             "timers": TimerLoop(self.store, self.clock, self.wakeups).run,
             "dependencies": self.dependencies.run,
+            "retention": Retention(self.store, self.clock).run,
         }
         self._tasks = [asyncio.create_task(_supervise(name, loop), name=name) for name, loop in loops.items()]
 

@@ -8,11 +8,14 @@ import random
 import time
 import uuid
 from collections.abc import Mapping
+from functools import partial
 
 import structlog
 
+from coordinator.domain.competitions.states import Competition
 from coordinator.domain.duties import Channel
 from coordinator.domain.facts import Outage
+from coordinator.domain.lane import Lane
 from coordinator.domain.versions import UnreadableRow
 from coordinator.engine import codec
 from coordinator.engine.apply import world_of
@@ -22,7 +25,7 @@ from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.faults import PortError, Unreachable
 from coordinator.ports.store import DutyRow, Store
-from coordinator_core.errors import CoreError
+from coordinator_core.errors import CoreError, Misuse
 from coordinator_core.units import UnixTime
 
 LEASE_SECONDS = 30.0
@@ -136,8 +139,15 @@ class Worker:
             # It was claimed before the competition was stopped.
             return Again(MAX_BACKOFF, reason=f"the competition is stopped: {record.quarantined}")
         lane = codec.lane_of(record, await world_of(record, self._clock))
-        task = Task(row.id, codec.decode_duty(row), codec.decode_state(record.state), lane, row.attempts, stopped)
+        state, reread = codec.decode_state(record.state), partial(self._view, row.lane)
+        task = Task(row.id, codec.decode_duty(row), state, lane, row.attempts, stopped, reread)
         return await self._executors[row.kind](task)
+
+    async def _view(self, lane: str) -> tuple[Competition, Lane]:
+        record = await self._store.lane(lane)
+        if record is None:
+            raise Misuse(f"competition {lane} is gone")
+        return codec.decode_state(record.state), codec.lane_of(record, await world_of(record, self._clock))
 
     async def _commit(self, row: DutyRow, outcome: Outcome | Dead) -> None:
         now = time.time()

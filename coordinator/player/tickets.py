@@ -60,6 +60,7 @@ class Ticketing:
         self._player = player
         self._terms = terms
         self._paying = ""
+        self._agreed = ""
 
     async def hold(self) -> None:
         """Until the ticket is held. Raises VerificationFailed, ServerRefused, PaymentFailed."""
@@ -67,7 +68,7 @@ class Ticketing:
         if not player.entry_id:
             reserved = await player.api.send(f"{player.base}/entries", {}, Reserved, signed=True)
             player.entry_id = str(reserved.entry_id)
-            await self._take(reserved)
+            self._accept(reserved)
         pace = Pace(player.say)
         while True:
             try:
@@ -87,21 +88,21 @@ class Ticketing:
             # Its money may still arrive: a second invoice would be paid beside it.
             return
         if expired or player.receipt is None:
-            await self._take(await player.api.send(f"{player.own}/renewal", {}, Renewed, signed=True))
+            renewed = await player.api.send(f"{player.own}/renewal", {}, Renewed, signed=True)
+            await self._hand_in(renewed.receipt, self._accept(renewed))
         elif not player.invoice or ticket.ticket_state == "reserved":
             await self._hand_in(player.receipt, self._checked(player.receipt))
         checks.require(expired or ticket.ticket_state != "CANCELED", "ticket", "was canceled: it is given back")
         await self._pay()
 
-    async def _take(self, reserved: Renewed) -> None:
+    def _accept(self, reserved: Renewed) -> ReservationReceipt:
         """A reservation or a renewal: its receipt is kept before anything is signed or paid."""
         player = self._player
-        event = reserved.receipt
-        receipt = self._checked(event)
+        receipt = self._checked(reserved.receipt)
         player.ticket_hash = receipt.ticket_hash
-        player.receipt, player.invoice = event, ""
+        player.receipt, player.invoice = reserved.receipt, ""
         player.keep()
-        await self._hand_in(event, receipt)
+        return receipt
 
     def _checked(self, event: Event) -> ReservationReceipt:
         player = self._player
@@ -109,7 +110,9 @@ class Ticketing:
 
     async def _hand_in(self, event: Event, receipt: ReservationReceipt) -> None:
         player = self._player
-        player.agree(receipt.price)
+        if self._agreed != receipt.ticket_hash:
+            player.agree(receipt.price)
+            self._agreed = receipt.ticket_hash
         entry = sign_own(player, self._terms, receipt.ticket_hash, event.created_at)
         request = await self._invoice({"event": msgspec.json.decode(entry.event.to_json())})
         with received_from(Fault.COORDINATOR):

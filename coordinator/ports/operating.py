@@ -7,6 +7,7 @@ transaction.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
@@ -62,6 +63,21 @@ class TroubleRow(Struct, frozen=True):
     """First failure of the row of failures that it is in."""
 
 
+class Leftover(StrEnum):
+    """What a database may forget after a while."""
+
+    NEWS = "news"
+    """Inbox rows without an answer, done so long ago."""
+    COMMANDS = "commands"
+    """Inbox rows of competitions that ended so long ago, with their answers."""
+    DUTIES = "duties"
+    """Done and obsolete duties of competitions that ended so long ago, with their attempts."""
+    ATTEMPTS = "attempts"
+    """The log of attempts, so long ago."""
+    WATCHES = "watches"
+    """What competitions that ended so long ago looked for in blocks."""
+
+
 class OperatorWrites(Protocol):
     """The operator's part of a write transaction."""
 
@@ -105,6 +121,10 @@ class OperatorReads(Protocol):
 
     async def acts(self, limit: int, before: int | None = None) -> Sequence[ActRow]:
         """The audit log, newest first, from before a line on."""
+        ...
+
+    async def retire(self, what: Leftover, before: UnixTime, limit: int) -> int:
+        """Forget at most `limit` rows that are older (wall clock), in a transaction of its own; their number."""
         ...
 
     async def last_act(self, names: Sequence[str]) -> ActRow | None:

@@ -13,7 +13,9 @@ from msgspec import Struct
 
 from coordinator.domain.facts import Fact, FactBook
 from coordinator.domain.lane import SpendSeen
+from coordinator.ports.alerts import AlertReads, AlertWrites
 from coordinator.ports.bitcoin import Block
+from coordinator.ports.measuring import MeasuringReads
 from coordinator.ports.operating import OperatorReads, OperatorWrites
 from coordinator_core.units import Height, UnixTime
 
@@ -50,6 +52,8 @@ class DutyRow(Struct, frozen=True):
     """Version of `args`."""
     protective: bool = True
     """Goes on while its competition is stopped."""
+    request_id: str = ""
+    """Which request it is done for, see `correlation`."""
 
 
 class InboxRow(Struct, frozen=True):
@@ -102,7 +106,7 @@ class Wake(Struct, frozen=True):
     height: Height | None = None
 
 
-class Transaction(OperatorWrites, Protocol):
+class Transaction(AlertWrites, OperatorWrites, Protocol):
     """One write transaction."""
 
     async def create_lane(self, lane: str, state: bytes, tag: str, now: UnixTime) -> None:
@@ -124,7 +128,11 @@ class Transaction(OperatorWrites, Protocol):
         ...
 
     async def notify(self, lane: str, prio: int, source: str, dkey: str, kind: str, now: UnixTime) -> int | None:
-        """Put an inbox row; None when (source, dkey) is known."""
+        """Put an inbox row, which carries the request id of this task or a new one; None when (source, dkey) is known."""
+        ...
+
+    async def cause(self, lane: str) -> str:
+        """Request id of the newest new inbox row of a lane; empty without one."""
         ...
 
     async def answered(self, source: str, dkey: str) -> bytes | None:
@@ -222,7 +230,7 @@ class Transaction(OperatorWrites, Protocol):
         ...
 
 
-class Store(OperatorReads, Protocol):
+class Store(AlertReads, MeasuringReads, OperatorReads, Protocol):
     """The database."""
 
     def write(self) -> AbstractAsyncContextManager[Transaction]:

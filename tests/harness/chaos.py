@@ -12,7 +12,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,9 +25,12 @@ from tests.harness.verdict import Evidence, Row, judge
 from tests.harness.wave import Wave
 from tests.harness.world import ChaosWorld
 
-OPERATOR_COINS: Final = 50_000_000
+COIN: Final = 3_000_000
+COINS: Final = 16
+"""Of the operator's: each competition of a wave spends one, its change comes back with the next block."""
 LARGEST_WAVE: Final = 8
 WAVES: Final = 200
+TELL_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +78,14 @@ async def run(options: Options, directory: Path) -> Report:
     progress = Progress(options.kills)
     began = time.monotonic()
     waves: list[Wave] = []
-    async with ChaosWorld(directory, options.seed, options.faults, progress) as world:
+    async with ChaosWorld(directory, options.seed, options.faults, progress) as world, _telling(world):
         address = (await world.insist(lambda: world.services.operator("POST", "/wallet/address")))["address"]
-        await world.services.faucet(address, OPERATOR_COINS)
         height = await world.chain.height()
+        for _ in range(COINS):
+            await world.services.rpc("faucet", address, COIN)
+        await world.chain.mine()
         ledger = await world.services.ledger()
-        evidence = Evidence(world, waves, address_to_script(address), OPERATOR_COINS, ledger, height)
+        evidence = Evidence(world, waves, address_to_script(address), COINS * COIN, ledger, height)
         stuck = ""
         try:
             await _play(options, world, waves)
@@ -91,6 +97,31 @@ async def run(options: Options, directory: Path) -> Report:
                 await wave.close()
         rows = await judge(evidence, stuck)
         return Report(options, rows, _figures(options, world, waves, time.monotonic() - began))
+
+
+@asynccontextmanager
+async def _telling(world: ChaosWorld) -> AsyncGenerator[None]:
+    """A line on stderr every now and then: how far it is, and by what kills."""
+
+    async def tell() -> None:
+        began = time.monotonic()
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            counts, progress = world.lives.counts, world.progress
+            states = Counter(shown.partition("/")[0] for shown in progress.seen.values() if "/" in shown)
+            print(
+                f"{time.monotonic() - began:4.0f} s: {counts.kills} kills at {len(counts.places)} places,"
+                f" {counts.not_started} starts given up, {dict(states)}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    task = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _play(options: Options, world: ChaosWorld, waves: list[Wave]) -> None:

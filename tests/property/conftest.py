@@ -1,5 +1,6 @@
 """What all property tests share: they start no process."""
 
+from tests.support.plain_logs import plain_logs
 from tests.support.processes import pytest_runtest_setup, pytest_runtest_teardown, started_processes
 
-__all__ = ["pytest_runtest_setup", "pytest_runtest_teardown", "started_processes"]
+__all__ = ["plain_logs", "pytest_runtest_setup", "pytest_runtest_teardown", "started_processes"]

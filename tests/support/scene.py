@@ -46,8 +46,9 @@ from tests.support.ports import MemorySecrets
 IDS = tuple(UUID(int=(0x01926F3A_0000_7000_8000 << 48) + n) for n in range(1, 4))
 ROSTER = tuple(str(name) for name in IDS)
 PICKS = (
+    Pick(target="KORD", metric="rain_amt", choice=Choice.UNDER),
     Pick(target="KORD", metric="temp_high", choice=Choice.OVER),
-    Pick(target="KSAW", metric="rain_amt", choice=Choice.PAR),
+    Pick(target="KSAW", metric="temp_high", choice=Choice.PAR),
 )
 ORACLE, NONCE = SecretKey.from_bytes((1).to_bytes(32, "big")), SecretKey.from_bytes((7).to_bytes(32, "big"))
 COIN = bc.Coin(bc.Outpoint("c" * 64, 0), Sats(1_000_000), b"\x51\x20" + b"\x02" * 32, Confirmations(6))
@@ -172,8 +173,8 @@ def oracle_event(attempt: int = 1) -> f.OracleEvent:
     return f.OracleEvent(attempt=attempt, event_id=str(ids[attempt]), nonce_point=NONCE.public_key.hex(), entries=3)
 
 
-def statement(terms: Terms, attempt: int = 1) -> str:
-    """The oracle's signed statement of the three players' event: what terms and roster say."""
+def statement(terms: Terms, attempt: int = 1, **changes: object) -> str:
+    """The oracle's signed statement of the three players' event: what terms and roster say, with members changed."""
     observed = terms.observation
     stated = EventStatement(
         event_id=terms.oracle.event_ids[attempt],
@@ -202,6 +203,7 @@ def statement(terms: Terms, attempt: int = 1) -> str:
             ),
         ),
     )
+    stated = msgspec.convert(msgspec.to_builtins(stated) | changes, EventStatement)
     signature = schnorr_sign(statement_digest(stated), ORACLE, bytes(32))
     return msgspec.json.encode(SignedStatement(statement=stated, signature=signature.hex())).decode()
 

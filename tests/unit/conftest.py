@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.plain_logs import plain_logs
 from tests.support.processes import pytest_runtest_setup, pytest_runtest_teardown, started_processes
 
-__all__ = ["new_database", "pytest_runtest_setup", "pytest_runtest_teardown", "started_processes"]
+__all__ = ["new_database", "plain_logs", "pytest_runtest_setup", "pytest_runtest_teardown", "started_processes"]
 
 
 @pytest.fixture(scope="session")

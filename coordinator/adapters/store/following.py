@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.adapters.store import tables as t
 from coordinator.domain.versions import DUTIES
+from coordinator.ports import correlation
 from coordinator.ports.store import Wake, Watch
 
 REOPEN_SECONDS = 0.5
@@ -64,7 +65,7 @@ class Following:
             due = now + REOPEN_SECONDS if row.status == "done" else now
             _, kind, args = wanted
             values |= {"status": "open", "args": args, "v": DUTIES.version(kind), "due_at": due}
-            values |= {"failures": 0, "done_at": None}
+            values |= {"failures": 0, "done_at": None, "request_id": correlation.current()}
         if values:
             await self._c.execute(update(t.duty).where(t.duty.c.id == row.id).values(**values))
 
@@ -100,4 +101,5 @@ class Following:
 def _row(name: str, lane: str, channel: str, kind: str, args: bytes, now: float, protective: bool) -> dict[str, object]:
     row = {"id": name, "lane": lane, "channel": channel, "kind": kind, "args": args, "created_at": int(now)}
     fresh = {"status": "open", "attempts": 0, "failures": 0, "due_at": now, "fence": 0}
+    row["request_id"] = correlation.current()
     return {**row, **fresh, "v": DUTIES.version(kind), "protective": int(protective)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,9 +18,13 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from coordinator import resources
 from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.alerting import AlertQueries
+from coordinator.adapters.store.measuring import ProgressQueries
 from coordinator.adapters.store.operating import OperatorQueries
 from coordinator.adapters.store.reading import claimable, last_payment, load_facts, load_lane
+from coordinator.adapters.store.retention import forget, leftovers
 from coordinator.adapters.store.transaction import SqliteTransaction
+from coordinator.ports.operating import Leftover
 from coordinator.ports.store import BlockHeader, F, LaneRecord, TransitionRow, Watch
 from coordinator_core.errors import InvalidInput
 from coordinator_core.units import Height, UnixTime
@@ -27,16 +32,22 @@ from coordinator_core.units import Height, UnixTime
 MIGRATIONS = resources.directory("migrations")
 READERS = 4
 BUSY_MILLISECONDS = 5_000
+WAL_PAGES = 1_000
+WAL_BYTES = 16_000_000
+_OWNER_ONLY = 0o600
 
 
-class SqliteStore(OperatorQueries):
+class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries):
     """One database file, owned by one process."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(_engine(path, pool_size=READERS, read_only=True))
         self._path = path
+        self._opened = False
         self._lock = asyncio.Lock()
-        self._file_lock = path.with_suffix(".lock").open("w")
+        # Before SQLite makes it: it gives its mode to journal and shared memory.
+        path.touch(_OWNER_ONLY, exist_ok=True)
+        self._file_lock = path.with_suffix(".lock").open("w", opener=_owner_only)
         self._writer = _engine(path, pool_size=1, read_only=False)
 
     @classmethod
@@ -51,13 +62,25 @@ class SqliteStore(OperatorQueries):
             raise InvalidInput("database", f"{path.name} is in use by another process", "stop it first") from None
         async with store._writer.begin() as connection:
             await connection.run_sync(_migrate)
+        store._opened = True
         return store
 
     async def close(self) -> None:
-        """Close connections and release the file lock."""
+        """Empty the journal into the database, close connections and release the file lock."""
         await self._reader.dispose()
+        if self._opened:
+            await self._checkpoint()
         await self._writer.dispose()
         self._file_lock.close()
+
+    async def _checkpoint(self) -> None:
+        """After a clean end one file holds everything. A copier that still reads keeps it as it was: no harm."""
+        connection = await self._writer.raw_connection()
+        try:
+            if connection.driver_connection is not None:
+                await connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[SqliteTransaction]:
@@ -166,6 +189,15 @@ class SqliteStore(OperatorQueries):
         async with self._reader.connect() as connection:
             return [(row.kind, row.id, row.attempts, row.last_error) for row in await connection.execute(query)]
 
+    async def retire(self, what: Leftover, before: UnixTime, limit: int) -> int:
+        """See ports.operating.OperatorReads. Found without the write lock."""
+        async with self._reader.connect() as connection:
+            keys = await leftovers(connection, what, before, limit)
+        if not keys:
+            return 0
+        async with self._lock, self._writer.begin() as connection:
+            return await forget(connection, what, keys)
+
     @property
     def writer(self) -> AsyncEngine:
         """For other stores of the same file (secrets, wallet); they use `write_connection`."""
@@ -184,6 +216,10 @@ class SqliteStore(OperatorQueries):
             yield connection
 
 
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, _OWNER_ONLY)
+
+
 def _engine(path: Path, *, pool_size: int, read_only: bool) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool, pool_size=pool_size, max_overflow=0
@@ -195,8 +231,9 @@ def _engine(path: Path, *, pool_size: int, read_only: bool) -> AsyncEngine:
         cursor = connection.cursor()
         # busy_timeout comes first: switching the journal mode can already meet a lock.
         pragmas = [f"busy_timeout={BUSY_MILLISECONDS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"]
-        if read_only:
-            pragmas.append("query_only=ON")
+        # The writer alone moves the journal into the database, and cuts it back after a burst.
+        own = ["query_only=ON"] if read_only else [f"wal_autocheckpoint={WAL_PAGES}", f"journal_size_limit={WAL_BYTES}"]
+        pragmas.extend(own)
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

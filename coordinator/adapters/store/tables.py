@@ -54,6 +54,7 @@ state_row = Table(
     Column("data", LargeBinary, nullable=False),
     Column("entered_at", Integer, nullable=False),
 )
+Index("state_row_state", state_row.c.state, state_row.c.entered_at)
 
 transition = Table(
     "transition",
@@ -105,6 +106,7 @@ inbox = Table(
     Column("done_at", Integer),
     Column("error", String),
     Column("response", LargeBinary),
+    Column("request_id", String, nullable=False, server_default=text("''")),
     CheckConstraint("status BETWEEN 0 AND 3", name="inbox_status"),
     UniqueConstraint("source", "dkey", name="inbox_dkey"),
     sqlite_autoincrement=True,
@@ -131,6 +133,7 @@ duty = Table(
     Column("created_at", Integer, nullable=False),
     Column("done_at", Integer),
     Column("protective", Integer, nullable=False, server_default=text("0")),
+    Column("request_id", String, nullable=False, server_default=text("''")),
     CheckConstraint("status IN ('open', 'done', 'dead', 'obsolete')", name="duty_status"),
 )
 Index("duty_dead", duty.c.lane, sqlite_where=text("status = 'dead'"), postgresql_where=text("status = 'dead'"))
@@ -218,6 +221,18 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 Index("audit_act", audit.c.act, audit.c.seq)
+
+alert = Table(
+    "alert",
+    metadata,
+    _id("key"),
+    Column("summary", String, nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("told", Integer, nullable=False),
+    Column("cleared", Integer),
+)
 
 secret = Table(
     "secret",

@@ -11,12 +11,14 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.alerting import AlertStatements
 from coordinator.adapters.store.chain_rows import ChainRows
 from coordinator.adapters.store.following import Following
 from coordinator.adapters.store.operating import OperatorStatements
 from coordinator.adapters.store.reading import claimable, load_lane
 from coordinator.domain.facts import Fact
 from coordinator.domain.versions import STATES
+from coordinator.ports import correlation
 from coordinator.ports.store import DutyRow, LaneRecord
 from coordinator_core.errors import Misuse
 from coordinator_core.units import UnixTime
@@ -30,7 +32,7 @@ class StaleRevision(Misuse):
     code = "store.stale_revision"
 
 
-class SqliteTransaction(ChainRows, Following, OperatorStatements):
+class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatements):
     """See ports.store.Transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -89,7 +91,9 @@ class SqliteTransaction(ChainRows, Following, OperatorStatements):
 
     async def notify(self, lane: str, prio: int, source: str, dkey: str, kind: str, now: UnixTime) -> int | None:
         """(source, dkey) is unique in the inbox."""
-        row = {"lane": lane, "prio": prio, "source": source, "dkey": dkey, "kind": kind, "received_at": now}
+        row: dict[str, object] = {"lane": lane, "prio": prio, "source": source, "dkey": dkey, "kind": kind}
+        row["received_at"] = now
+        row["request_id"] = correlation.current() or correlation.fresh()
         done = await self._c.execute(insert(t.inbox).values(**row, status=NEW).on_conflict_do_nothing())
         if done.rowcount != 1:
             return None
@@ -106,6 +110,11 @@ class SqliteTransaction(ChainRows, Following, OperatorStatements):
         await self._c.execute(
             update(t.inbox).where(t.inbox.c.seq == seq).values(response=response, status=DONE, done_at=now)
         )
+
+    async def cause(self, lane: str) -> str:
+        """The newest row's: what it carries on was asked for last."""
+        query = select(t.inbox.c.request_id).where(t.inbox.c.lane == lane, text("status = 0"))
+        return await self._c.scalar(query.order_by(t.inbox.c.seq.desc()).limit(1)) or ""
 
     async def finish_inbox(self, lane: str, now: UnixTime) -> int:
         """Only rows that are still new."""
@@ -166,6 +175,7 @@ class SqliteTransaction(ChainRows, Following, OperatorStatements):
                     t.duty.c.fence,
                     t.duty.c.v,
                     t.duty.c.protective == 1,
+                    t.duty.c.request_id,
                 )
             )
             claimed.extend(DutyRow(*row) for row in rows)

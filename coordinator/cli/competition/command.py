@@ -13,6 +13,7 @@ import msgspec
 from rich.console import Console
 
 from coordinator.cli import files
+from coordinator.cli.admin.command import cancel
 from coordinator.cli.competition.operator import OperatorApi
 from coordinator.cli.competition.place import connect, place_options
 from coordinator.cli.competition.tables import show_budget, show_competition, show_list
@@ -115,15 +116,7 @@ def show(competition_id: Any, *, as_json: bool, url: str | None, token_file: str
             show_competition(_console(), item)
 
 
-@competition.command()
-@click.argument("competition_id", metavar="ID", type=click.UUID)
-@click.option("--reason", required=True, help="Players read it.")
-@place_options
-def cancel(competition_id: Any, reason: str, url: str | None, token_file: str | None, data_dir: Path | None) -> None:
-    """Cancel a competition while its entries are open; every held ticket is given back."""
-    with errors_end_the_command(), connect(url, token_file, data_dir) as api:
-        api.post(f"/competitions/{competition_id}/cancel", {"reason": reason})
-        click.echo(f"{competition_id} is cancelled; what is held is being given back")
+competition.add_command(cancel)
 
 
 def _console() -> Console:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import httpx
 import msgspec
@@ -21,14 +21,29 @@ class CoordinatorRefused(InvalidInput):
     code = "cli.coordinator_refused"
 
 
+class Signer(Protocol):
+    """Signs requests in place of the token."""
+
+    def authorization(self, method: str, url: str, body: bytes | None) -> str:
+        """The header of exactly this request."""
+        ...
+
+
 class OperatorApi:
     """JSON API of one coordinator; use it as a context manager.
 
     Raises CoordinatorRefused for a request to correct, ServiceFailed when there is no usable answer.
     """
 
-    def __init__(self, url: str, token: bytes | None = None, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: bytes | None = None,
+        transport: httpx.BaseTransport | None = None,
+        signer: Signer | None = None,
+    ) -> None:
         self._url = url.rstrip("/")
+        self._signer = signer
         self._headers = {"Authorization": f"Bearer {token.decode('ascii', 'replace').strip()}"} if token else {}
         self._client = httpx.Client(timeout=SECONDS, trust_env=False, transport=transport)
 
@@ -55,6 +70,8 @@ class OperatorApi:
     def _call(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Any:
         content = None if body is None else msgspec.json.encode(body)
         sent = {**self._headers, **(headers or {}), "Content-Type": "application/json"}
+        if self._signer is not None:
+            sent["Authorization"] = self._signer.authorization(method, f"{self._url}/api/v1{path}", content)
         try:
             answer = self._client.request(method, f"{self._url}/api/v1{path}", content=content, headers=sent)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -76,7 +93,8 @@ def _json(answer: httpx.Response) -> Any:
 def _refusal(answer: httpx.Response, problem: dict[str, Any]) -> CoordinatorRefused | ServiceFailed:
     detail = str(problem.get("detail") or f"answered with status {answer.status_code}")
     if answer.status_code == httpx.codes.UNAUTHORIZED:
-        return CoordinatorRefused("--token-file", detail, "the file operator.token in the coordinator's data_dir")
+        fix = "the file operator.token in the coordinator's data_dir, or the key file of one of its owners"
+        return CoordinatorRefused("--token-file", detail, fix)
     if answer.status_code in _REFUSED and problem:
         field = str(problem.get("field") or "request")
         return CoordinatorRefused(field, _reason(detail, field), str(problem.get("fix") or ""))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from coordinator.cli import files
-from coordinator.cli.competition.operator import OperatorApi
+from coordinator.cli.competition.operator import OperatorApi, Signer
 from coordinator.cli.dev.stack_file import DEFAULT_DIRECTORY, StackFile
 from coordinator_core.errors import InvalidInput
 
@@ -31,11 +31,14 @@ def place_options(command: F) -> F:
     return command
 
 
-def connect(url: str | None, token_file: str | None, data_dir: Path | None) -> OperatorApi:
-    """The coordinator that the options name. Raises InvalidInput when they name none."""
+def connect(
+    url: str | None, token_file: str | None, data_dir: Path | None, signer: Signer | None = None
+) -> OperatorApi:
+    """The coordinator that the options name; `signer` acts in place of a token. Raises InvalidInput for no name."""
     if url is None:
         stack = StackFile.known(data_dir or DEFAULT_DIRECTORY)
         if stack is None:
             raise InvalidInput("--url", "is not given", "--url URL, or --data-dir of a running `coordinator dev`")
         url, token_file = stack.service("coordinator").url, token_file or stack.operator_token_file
-    return OperatorApi(url, None if token_file is None else files.read(token_file, "--token-file"))
+    token = None if token_file is None or signer is not None else files.read(token_file, "--token-file")
+    return OperatorApi(url, token, signer=signer)

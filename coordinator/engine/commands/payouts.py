@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from uuid import UUID
 
 import msgspec
 
@@ -135,11 +134,3 @@ def give_entry_key(player: str, entry_id: str, key: SecretKey) -> Decide:
         return Decision([EntryKeyHeld(entry_id=entry_id)], {"accepted": True})
 
     return decide
-
-
-def entry_uuid(text: str) -> UUID:
-    """An entry id from a path. Raises InvalidInput."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidInput("entry", "is not a UUID", "take it from the reservation", fault=Fault.PLAYER) from None

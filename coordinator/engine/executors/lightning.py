@@ -53,6 +53,7 @@ PAUSED_SECONDS = 2.0
 PAYMENT_SECONDS = Seconds(60)
 FIRST_RETRY, LAST_RETRY = 30, 600
 NOT_SENT = "not sent"
+UNCONFIRMED = "the funding is not confirmed"
 
 
 def ticket_secret(payment_hash: str) -> str:
@@ -209,24 +210,32 @@ class SettleInvoiceExecutor:
     async def __call__(self, task: Task[SettleInvoice]) -> Outcome:
         """See duty.Executor."""
         duty = task.duty
-        lane = task.lane
-        before = lane.facts.get(Invoice, duty.payment_hash)
-        funding = getattr(task.state, "funding_txid", None)
-        if before is None or funding is None:
+        before = task.lane.facts.get(Invoice, duty.payment_hash)
+        if before is None or getattr(task.state, "funding_txid", None) is None:
             return Done()
-        confirmed = lane.world.confirmations(funding) >= lane.terms.contract.required_confirmations
-        decided = any(fact.settle for fact in lane.facts.all(HoldsDecided))
-        if not confirmed and not decided:
-            return Again(1.0, reason="the funding is not confirmed")
+        if not _may_settle(task.state, task.lane):
+            return Again(1.0, reason=UNCONFIRMED)
         found = await self._s.lightning.invoice(duty.payment_hash)
         if found is None or found.state.value == HoldState.ACCEPTED.value:
-            preimage = await self._s.secrets.get(lane.id, ticket_secret(duty.payment_hash))
+            preimage = await self._s.secrets.get(task.lane.id, ticket_secret(duty.payment_hash))
             if preimage is None:
                 raise Misuse(f"the preimage of ticket {duty.entry_id} is missing")
+            # An LND that was away answers seconds later: long enough for the funding's block to leave the chain.
+            if not _may_settle(*await task.now()):
+                return Again(1.0, reason=UNCONFIRMED)
             found = await self._s.lightning.settle(preimage)
         if found.state.value == HoldState.OPEN.value:
             return Again(WATCH_SECONDS, reason="nothing is held on the invoice")
         return Done([_fact(found, duty.entry_id, before.generation, before, self._s.clock.wall())])
+
+
+def _may_settle(state: Competition, lane: Lane) -> bool:
+    """The funding is confirmed, or the one exception to that was decided (money section 3)."""
+    funding = getattr(state, "funding_txid", None)
+    if funding is None:
+        return False
+    confirmed = lane.world.confirmations(funding) >= lane.terms.contract.required_confirmations
+    return confirmed or any(fact.settle for fact in lane.facts.all(HoldsDecided))
 
 
 class CancelInvoiceExecutor:

@@ -23,8 +23,9 @@ class Shown(Struct, frozen=True):
 
 
 class Clocks(Struct, frozen=True):
-    """GET status. `wall` is the server's wall clock."""
+    """GET status. `now` is the domain clock, `wall` the server's wall clock."""
 
+    now: Moment
     wall: Moment
 
 

@@ -37,13 +37,14 @@ from coordinator_core.secp256k1 import SecretKey, sha256
 from coordinator_core.transaction import OutPoint
 from coordinator_core.units import UnixTime
 from tests.support.asgi import Answer, ask
+from tests.support.examples import sweep
 from tests.support.openapi import DOCUMENT, Contract
 
 ORIGIN = "http://test"
 UNKNOWN = "01926f3a-0000-7000-8000-0000000000ff"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=QUIET)
+MANY = settings(max_examples=sweep(150), deadline=None, suppress_health_check=QUIET)
 FEW = settings(MANY, max_examples=20)
 ATTEMPT: dict[str, Any] = {"attempt": 1, "event_id": "01926f3a-0000-7000-8000-000000000001"}
 

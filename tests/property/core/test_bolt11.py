@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from coordinator_core.bolt11 import Invoice, decode
 from coordinator_core.errors import CoreError
+from tests.support.examples import sweep
 
 EXAMPLES = [
     vector["invoice"].lower()
@@ -16,7 +17,7 @@ EXAMPLES = [
 ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sweep(200), deadline=None)
 @given(st.one_of(st.text(), st.text(alphabet=ALPHABET + "1lnbc"), st.binary(), st.none(), st.integers()))
 def test_hostile_text_raises_typed_errors(text) -> None:
     try:
@@ -26,7 +27,7 @@ def test_hostile_text_raises_typed_errors(text) -> None:
     raise AssertionError("text without a signature was accepted")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sweep(200), deadline=None)
 @given(st.sampled_from(EXAMPLES), st.data())
 def test_one_changed_character_is_refused(text, data) -> None:
     position = data.draw(st.integers(0, len(text) - 1))
@@ -47,7 +48,7 @@ def checksum(readable: str, words: list[int]) -> list[int]:
     return [(state ^ 1) >> 5 * (5 - i) & 31 for i in range(6)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sweep(200), deadline=None)
 @given(st.sampled_from(EXAMPLES), st.data())
 def test_a_changed_word_under_a_right_checksum_gives_another_payee(text, data) -> None:
     """The signature covers everything: what still decodes no longer comes from the payee."""

@@ -36,6 +36,7 @@ from coordinator_core.musig2 import SoloSigner
 from coordinator_core.secp256k1 import SecretKey, generator_mul
 from coordinator_core.transaction import OutPoint, Transaction, fee_for_weight
 from coordinator_core.units import Blocks, FeeRate, Sats
+from tests.support.examples import sweep
 
 MAX_PLAYERS = 6
 SECRETS = [hashlib.sha256(bytes((i,))).digest() for i in range(40)]
@@ -205,7 +206,7 @@ def _places(value, path=()):
         yield from _places(inner, (*path, key))
 
 
-@settings(parent=in_process, max_examples=400)
+@settings(parent=in_process, max_examples=sweep(400))
 @given(st.sampled_from(list(_places(json.loads(SAMPLE)))), VALUES, st.booleans())
 def test_hostile_parameters_raise_invalid_input_only(path, bad, allow_foreign):
     document = json.loads(SAMPLE)
@@ -223,7 +224,7 @@ def test_hostile_parameters_raise_invalid_input_only(path, bad, allow_foreign):
     assert contract.outcomes
 
 
-@settings(parent=in_process, max_examples=200)
+@settings(parent=in_process, max_examples=sweep(200))
 @given(st.one_of(st.binary(max_size=60), st.text(max_size=60), VALUES.map(json.dumps)))
 def test_hostile_documents_raise_invalid_input_only(document):
     for read in (parameters_from_json, signatures_from_json, signed_contract_parts, SignedContract.from_json):
@@ -231,7 +232,7 @@ def test_hostile_documents_raise_invalid_input_only(document):
             read(document)
 
 
-@settings(parent=in_process, max_examples=300)
+@settings(parent=in_process, max_examples=sweep(300))
 @given(st.data())
 def test_hostile_transactions_raise_invalid_input_only(data):
     contract = Contract.build(parameters_from_json(SAMPLE), OUTPOINT)

@@ -37,6 +37,8 @@ class RealServices(Services):
     def __init__(self, stack: Stack, rig: Rig) -> None:
         super().__init__(stack)
         self.rig = rig
+        self.taught_at = -1_000
+        """Height at which bitcoind was last taught a fee estimate."""
         self._spenders = Spenders(rig.chain)
         self._at: dict[str, Lnd] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -180,6 +181,15 @@ class TestSettle:
         assert isinstance(await self.run(bench, paid), Again)
         three = Story(b.terms_with(b.MAINNET), facts=paid.facts).confirm(b.FUNDING).set(tip=b.TIP + 1)
         assert isinstance(await self.run(bench, three), Again)
+        assert bench.services.lightning.settled == []
+
+    async def test_not_when_the_funding_left_the_chain_while_lightning_was_asked(self, bench, paid: Story) -> None:
+        async def reread():
+            return b.funding_broadcasted(), paid.lane
+
+        confirmed = paid.copy().confirm(b.FUNDING)
+        task = replace(await bench.task(self.duty, b.funding_confirmed(), confirmed), reread=reread)
+        assert isinstance(await executors.SettleInvoiceExecutor(bench.services)(task), Again)
         assert bench.services.lightning.settled == []
 
     async def test_recorded_exception_settles_before(self, bench, paid: Story) -> None:

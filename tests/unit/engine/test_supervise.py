@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 
@@ -62,7 +61,7 @@ def end() -> None:
 
 async def supervised(*children: Child) -> None:
     tasks = [asyncio.create_task(_supervise(f"loop {n}", child)) for n, child in enumerate(children)]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         for child in children:
             await child.steady.wait()
     for task in tasks:
@@ -132,15 +131,3 @@ async def test_the_engine_keeps_its_loops_alive(bench, pauses: list[float], monk
         await engine.stop()
     assert begun == 2
     assert FIRST_PAUSE in pauses
-
-
-def test_every_kind_of_duty_has_one_executor(bench: Any) -> None:
-    from typing import get_args
-
-    from coordinator.domain import duties as d
-    from coordinator.engine.executors.registry import executors
-    from coordinator.engine.new_money import NewMoney
-
-    table = executors(bench.services, lambda: NewMoney(None))
-    assert set(table) == {kind.kind() for kind in get_args(d.AnyDuty)}
-    assert len(set(map(id, table.values()))) == len(table)

@@ -45,6 +45,8 @@ class Coordinator:
     ticket_state: str = "reserved"
     expires_in: int = 600
     conflicts: list[str] = field(default_factory=list)
+    later: dict[str, int] = field(default_factory=dict)
+    """How often a call is answered "later" before it is done."""
     calls: list[str] = field(default_factory=list)
     on_look: Callable[[], None] = lambda: None
     invoice: dict[str, Any] = field(default_factory=dict)
@@ -69,6 +71,9 @@ class Coordinator:
         self.calls.append(name)
         if name in self.conflicts:
             raise ServerRefused("coordinator", 409, "competition.conflict", "entries have closed")
+        if self.later.get(name, 0):
+            self.later[name] -= 1
+            raise ServerRefused("coordinator", 503, "competition.fees.no_estimate", "no fee estimate")
         return msgspec.convert(self._invoice() if method == "PUT" else self._reservation(), kind)
 
     def _reservation(self) -> dict[str, Any]:

@@ -23,6 +23,26 @@ async def test_a_ticket_is_reserved_signed_and_paid_once(make_player, picks):
     assert wallet.paid == [player.invoice]
 
 
+@pytest.mark.parametrize("renewed", [False, True])
+async def test_a_coordinator_that_says_later_is_asked_again_and_the_price_agreed_once(make_player, picks, renewed):
+    player, coordinator, wallet = make_player()
+    prices = []
+    player.agree = prices.append
+    coordinator.later = {"hand in": 0 if renewed else 2}
+
+    def paid():
+        if renewed and len(wallet.paid) == 1:
+            coordinator.expires_in, coordinator.later = -60, {"renewal": 1, "hand in": 2}
+        else:
+            coordinator.ticket_state = "ACCEPTED"
+
+    wallet.on_pay = paid
+    await player.join(picks)
+    asked = [call for call in coordinator.calls if call in ("entries", "hand in", "renewal")]
+    assert asked == ["entries", "hand in", *(["renewal"] * 2 if renewed else []), *["hand in"] * (3 if renewed else 2)]
+    assert len(prices) == coordinator.generation
+
+
 async def test_the_receipt_is_kept_before_the_entry_is_signed_or_paid(make_player, picks):
     player, coordinator, wallet = make_player()
     accept(coordinator, wallet)

@@ -1,0 +1,1 @@
+"""`coordinator admin`: what operators do to a running coordinator."""
