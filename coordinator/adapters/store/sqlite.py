@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -47,7 +46,9 @@ class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries):
         self._lock = asyncio.Lock()
         # Before SQLite makes it: it gives its mode to journal and shared memory.
         path.touch(_OWNER_ONLY, exist_ok=True)
-        self._file_lock = path.with_suffix(".lock").open("w", opener=_owner_only)
+        lock = path.with_suffix(".lock")
+        lock.touch(_OWNER_ONLY, exist_ok=True)
+        self._file_lock = lock.open("w")
         self._writer = _engine(path, pool_size=1, read_only=False)
 
     @classmethod
@@ -214,10 +215,6 @@ class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries):
         """A raw read connection."""
         async with self._reader.connect() as connection:
             yield connection
-
-
-def _owner_only(path: str, flags: int) -> int:
-    return os.open(path, flags, _OWNER_ONLY)
 
 
 def _engine(path: Path, *, pool_size: int, read_only: bool) -> AsyncEngine:

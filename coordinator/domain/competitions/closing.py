@@ -131,12 +131,6 @@ def absent_at_approval(lane: Lane, attempt: int, roster: tuple[str, ...]) -> fro
     return frozenset(e for e in roster if not approved(lane, attempt, e))
 
 
-def lost_holds(lane: Lane, attempt: int) -> frozenset[str]:
-    """Players whose hold was lost or too short when it was last read for this attempt."""
-    read = lane.facts.get(HoldsRead, attempt)
-    return frozenset(read.lost) if read is not None else frozenset()
-
-
 def late_players(lane: Lane, before: int) -> frozenset[str]:
     """Players who sealed or were ready after three quarters of a window in an attempt before `before`."""
     late: set[str] = set()

@@ -73,6 +73,20 @@ async def test_done_writes_its_fact_wakes_the_lane_and_ends(house, lane: str) ->
     assert isinstance(await house.state(lane), s.AwaitingKeygen)
 
 
+async def test_executor_that_waited_can_read_the_competition_once_more(house, lane: str) -> None:
+    seen: list[f.OracleEvent | None] = []
+
+    async def execute(task: Task[Any]) -> Outcome:
+        await house.put(lane, b.oracle_event())
+        for view in (task.lane, (await task.now())[1]):
+            seen.append(view.facts.get(f.OracleEvent, 1))
+        return Done()
+
+    async with working(house, {KIND: execute}):
+        await committed(house)
+    assert seen == [None, b.oracle_event()]
+
+
 async def test_again_is_due_later_without_a_failure_and_keeps_its_facts(house, lane: str) -> None:
     async def execute(task: Task[Any]) -> Outcome:
         return Again(1_000.0, [f.NeedsOperator(topic="t", reason="r", resume="n")])
