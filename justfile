@@ -81,6 +81,10 @@ migrate *ARGS:
 mine N="1" *ARGS:
     @python -m coordinator.cli.main mine "$@"
 
+# Kill the coordinator at every boundary while its services fail, then ask the outside world what was lost
+chaos *ARGS:
+    @python -m tests.harness.chaos "$@"
+
 # Measure contracts, beside dlctix where cargo is there
 bench *ARGS:
     @python -m tests.bench.run "$@"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -13,6 +12,7 @@ from pathlib import Path
 import structlog
 from litestar import Litestar
 
+from coordinator.adapters.alerts import LogAlerts, MessageAlerts, WebhookAlerts
 from coordinator.adapters.bitcoin import CoreNode, EsploraNode, OnchainWallet
 from coordinator.adapters.bitcoin.condition import CoreExamination, EsploraExamination
 from coordinator.adapters.bitcoin.rpc import CoreRpc
@@ -23,16 +23,19 @@ from coordinator.adapters.lightning.condition import LndExamination
 from coordinator.adapters.notify import LogNotifier
 from coordinator.adapters.oracle import NoaaOracle, NoaaSettings
 from coordinator.adapters.secrets import SealedSecrets, load_or_create_seed
+from coordinator.adapters.secrets.private_file import write_private
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.api.admission import Admission, Limits, Rate
 from coordinator.api.application import create_application
 from coordinator.api.context import Api
 from coordinator.api.examinations import Examinations
-from coordinator.config.settings import LimitSettings, Settings, owner_keys, rpc_password
+from coordinator.config.settings import LimitSettings, Settings, alert_webhook, owner_keys, rpc_password
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.engine import Engine
+from coordinator.engine.examination import EngineExamination
 from coordinator.engine.executors.services import Services
 from coordinator.engine.observer import UNOBSERVED, EngineObserver
+from coordinator.ports.alerts import AlertSink
 from coordinator.ports.bitcoin import Network
 from coordinator.ports.condition import Examined
 from coordinator.ports.faults import Unsuitable
@@ -49,6 +52,7 @@ NETWORKS = {
 }
 DATABASE = "coordinator.db"
 SEED = "seed"
+LEAST_TOKEN = 32
 OPERATOR_TOKEN = "operator.token"  # noqa: S105  (a file name)
 
 log = structlog.get_logger()
@@ -73,9 +77,9 @@ async def build(
     store = await SqliteStore.open(data / DATABASE)
     stack.push_async_callback(store.close)
     keys = SealedSecrets(store, load_or_create_seed(data / SEED, passphrase))
-    chain = _chain(settings)
+    chain = chain_client(settings)
     stack.push_async_callback(chain.close)
-    lightning = _lightning(settings)
+    lightning = lightning_client(settings)
     stack.push_async_callback(lightning.close)
     clock = SystemClock()
     keymeld = KeymeldGateway(settings.keymeld.url, clock)
@@ -85,7 +89,7 @@ async def build(
         NoaaSettings(url=settings.oracle.url, is_mainnet=network is Network.MAINNET), keys.signing_key("nostr"), clock
     )
     stack.push_async_callback(oracle.close)
-    examined = (LndExamination(lightning, lightning_name), _chain_examination(chain, network))
+    examined = (LndExamination(lightning, lightning_name), chain_examination(chain, network))
     await _examine(examined)
     info = await lightning.info()
     wallet = OnchainWallet(store, chain, keys.wallet_seed(), network)
@@ -106,16 +110,19 @@ async def build(
         notifier=_notifier(settings, keys),
         observer=observer,
     )
+    engine = Engine(
+        services, poll_seconds=settings.bitcoin.poll_seconds, alerts=_alert_sinks(settings, services.notifier, stack)
+    )
     origin = settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
     api = Api(
-        engine=Engine(services, poll_seconds=settings.bitcoin.poll_seconds),
+        engine=engine,
         origin=origin,
         operator_token=_operator_token(data / OPERATOR_TOKEN),
         network=network,
         owners=owner_keys(settings),
         esplora_url=settings.bitcoin.esplora_url or "",
         admission=Admission(_limits(settings.limits)),
-        examinations=Examinations(examined),
+        examinations=Examinations((*examined, EngineExamination(engine.health))),
     )
     return Coordinator(create_application(api), wallet)
 
@@ -153,7 +160,19 @@ def _notifier(settings: Settings, keys: SealedSecrets) -> Notifier:
     )
 
 
-def _chain(settings: Settings) -> CoreNode | EsploraNode:
+def _alert_sinks(settings: Settings, notifier: Notifier, stack: AsyncExitStack) -> Sequence[AlertSink]:
+    """The log, and what the operator set up beside it."""
+    sinks: list[AlertSink] = [LogAlerts()]
+    if (address := alert_webhook()) is not None:
+        webhook = WebhookAlerts(address)
+        stack.push_async_callback(webhook.close)
+        sinks.append(webhook)
+    if settings.relays and (owners := owner_keys(settings)):
+        sinks.append(MessageAlerts(notifier, owners))
+    return sinks
+
+
+def chain_client(settings: Settings) -> CoreNode | EsploraNode:
     """The node that is asked about blocks and given transactions."""
     bitcoin = settings.bitcoin
     if bitcoin.source == "esplora":
@@ -171,7 +190,8 @@ def _rpc(settings: Settings) -> CoreRpc:
     )
 
 
-def _lightning(settings: Settings) -> LndNode:
+def lightning_client(settings: Settings) -> LndNode:
+    """The Lightning node. Raises InvalidInput for a macaroon that cannot be read."""
     certificate = settings.lightning.certificate_file
     try:
         macaroon = Secret(Path(settings.lightning.macaroon_file).read_bytes())
@@ -193,7 +213,8 @@ def _delta(settings: Settings) -> Blocks | None:
     return None if delta is None else Blocks(delta)
 
 
-def _chain_examination(chain: CoreNode | EsploraNode, network: Network) -> Examined:
+def chain_examination(chain: CoreNode | EsploraNode, network: Network) -> Examined:
+    """What is looked at before the node is relied on."""
     if isinstance(chain, CoreNode):
         return CoreExamination(chain.rpc, network)
     return EsploraExamination(chain, network)
@@ -215,6 +236,10 @@ async def _examine(examined: Sequence[Examined]) -> None:
 def _operator_token(path: Path) -> Secret:
     """A random token in a file that only the operator's account can read."""
     if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
-    return Secret(path.read_bytes().strip())
+        write_private(path, secrets.token_hex(32).encode())
+    token = path.read_bytes().strip()
+    if len(token) < LEAST_TOKEN:
+        # An empty one would be everybody's.
+        fix = "remove the file: the next start makes a fresh one"
+        raise InvalidInput(OPERATOR_TOKEN, "is no token of this program", fix, fault=Fault.COORDINATOR)
+    return Secret(token)

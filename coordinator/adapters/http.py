@@ -7,11 +7,11 @@ raises. Nothing is repeated here except by `get_with_retries`, which is for read
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ssl import SSLCertVerificationError, SSLContext
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import httpx
 import msgspec
@@ -19,11 +19,14 @@ import stamina
 
 from coordinator.adapters.budget import RequestBudget
 from coordinator.adapters.reply import Reply, TransportError
-from coordinator.ports.faults import Unsuitable
+from coordinator.ports import correlation
+from coordinator.ports.faults import Unreachable, Unsuitable
 from coordinator_core.errors import Fault
 from coordinator_core.secret import Secret
 
-__all__ = ["HttpClient", "Reply", "RequestBudget", "TransportError"]
+__all__ = ["HttpClient", "Reply", "RequestBudget", "TransportError", "with_retries"]
+
+T = TypeVar("T")
 
 USER_AGENT = "coordinator/0.1"
 CONNECT_SECONDS = 5.0
@@ -151,21 +154,15 @@ class HttpClient:
         come back (429, 502, 503, 504) raise TransportError when attempts or `within` seconds are used up; all
         others are returned.
         """
-        async for attempt in stamina.retry_context(
-            on=lambda error: _pause_before_next(error, within),
-            attempts=attempts,
-            timeout=within,
-            wait_initial=0.2,
-            wait_max=5.0,
-            wait_jitter=0.5,
-        ):
-            with attempt:
-                fresh = headers() if callable(headers) else headers
-                reply = await self.get(path, params=params, headers=fresh)
-                if reply.is_later:
-                    raise reply.later()
-                return reply
-        raise AssertionError("unreachable: the last attempt returns or raises")
+
+        async def ask() -> Reply:
+            fresh = headers() if callable(headers) else headers
+            reply = await self.get(path, params=params, headers=fresh)
+            if reply.is_later:
+                raise reply.later()
+            return reply
+
+        return await with_retries(ask, attempts=attempts, within=within)
 
     def stream_lines(
         self,
@@ -254,6 +251,8 @@ class HttpClient:
         limit: float,
     ) -> httpx.Request:
         sent = {name: _text(value) for name, value in {**self._headers, **(headers or {})}.items()}
+        if request_id := correlation.current():
+            sent[correlation.HEADER] = request_id
         if json is not None:
             content = msgspec.json.encode(json)
             sent["Content-Type"] = "application/json"
@@ -271,8 +270,25 @@ class HttpClient:
         return TransportError(self.service, reason, fault=self.fault, sent=sent)
 
 
+async def with_retries(ask: Callable[[], Awaitable[T]], *, attempts: int = 4, within: float = 30.0) -> T:
+    """Ask again when the service is Unreachable, after jittered exponential pauses or that of Retry-After; only for
+    what changes nothing. Raises what the last attempt raised, when `attempts` or `within` seconds are used up.
+    """
+    async for attempt in stamina.retry_context(
+        on=lambda error: _pause_before_next(error, within),
+        attempts=attempts,
+        timeout=within,
+        wait_initial=0.2,
+        wait_max=5.0,
+        wait_jitter=0.5,
+    ):
+        with attempt:
+            return await ask()
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
 def _pause_before_next(error: Exception, within: float) -> bool | float:
-    if not isinstance(error, TransportError):
+    if not isinstance(error, Unreachable):
         return False
     if error.retry_after is None:
         return True

@@ -19,7 +19,10 @@ from coordinator.api.operation import openapi
 from coordinator.api.pages import public
 from coordinator.api.pages.errors import for_people, not_built
 from coordinator.api.pages.rendering import template_config
+from coordinator.api.request_log import RequestLog
 from coordinator.api.routes import admin, closing, competitions, operator, payouts, tickets
+from coordinator.api.routes.health import healthz, livez
+from coordinator.api.routes.metrics import metrics
 from coordinator.api.routes.readiness import readyz
 from coordinator.ports.faults import PortError
 from coordinator_core.errors import CoreError
@@ -33,6 +36,7 @@ def create_application(api: Api, more: Sequence[Any] = (), assets: Assets | None
 
     @asynccontextmanager
     async def engine(_: Litestar) -> AsyncGenerator[None]:
+        api.engine.vitals.meters.serve(templates(application))
         await api.engine.start()
         try:
             yield
@@ -46,8 +50,8 @@ def create_application(api: Api, more: Sequence[Any] = (), assets: Assets | None
     built = assets or Assets()
     groups = (competitions, tickets, closing, payouts, operator, admin)
     v1 = Router("/api/v1", route_handlers=[handler for group in groups for handler in group.handlers], guards=guards)
-    return Litestar(
-        route_handlers=[v1, readyz, public.router(guards), built.router(), *more],
+    application = Litestar(
+        route_handlers=[v1, livez, readyz, healthz, metrics, public.router(guards), built.router(), *more],
         dependencies={"api": Provide(lambda: api, sync_to_thread=False)},
         exception_handlers={
             NotBuilt: not_built,
@@ -65,3 +69,11 @@ def create_application(api: Api, more: Sequence[Any] = (), assets: Assets | None
         logging_config=None,
         debug=False,
     )
+    # Outside of the framework's own layers: it sees what no route answers, too.
+    application.asgi_handler = RequestLog(application.asgi_handler, lambda: api.engine.vitals)
+    return application
+
+
+def templates(application: Litestar) -> frozenset[str]:
+    """Paths of all routes, with names in braces where values stand."""
+    return frozenset(route.path_format for route in application.routes)

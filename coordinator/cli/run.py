@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 from pathlib import Path
 
 import click
-import structlog
 
 from coordinator.cli.chosen import choose
+from coordinator.cli.logs import log_to
 from coordinator.config.settings import load_settings
 from coordinator.ports.faults import PortError
 from coordinator_core.errors import CoreError
@@ -33,7 +32,7 @@ def run(path: Path | None, *, ready_line: bool, exit_with_parent: bool) -> None:
     # Imported here: commands of players and operators start without web framework and database.
     from coordinator.cli.serving import serve
 
-    _log_to_stderr()
+    log_to()
     try:
         chosen = choose(path)
         settings = load_settings(chosen.path)
@@ -42,16 +41,3 @@ def run(path: Path | None, *, ready_line: bool, exit_with_parent: bool) -> None:
     except (CoreError, PortError) as error:
         click.echo(f"coordinator: {error}", err=True)
         sys.exit(1)
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

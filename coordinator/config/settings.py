@@ -21,7 +21,7 @@ from coordinator_core.nostr.nip19 import npub, parse_npub
 from coordinator_core.secret import Secret
 
 PREFIX = "COORDINATOR_"
-SECRETS = ("PASSPHRASE", "BITCOIN_RPC_PASSWORD")
+SECRETS = ("PASSPHRASE", "BITCOIN_RPC_PASSWORD", "ALERT_WEBHOOK")
 """Variables that hold a secret, or with _FILE behind their name the path of one."""
 SWITCHES = ("REGTEST",)
 """Variables of `./dev regtest`, whose coordinators inherit them: no settings."""
@@ -130,6 +130,13 @@ def rpc_password(environment: Mapping[str, str] | None = None) -> Secret | None:
     None without either. Raises InvalidInput.
     """
     return _secret("BITCOIN_RPC_PASSWORD", environment)
+
+
+def alert_webhook(environment: Mapping[str, str] | None = None) -> Secret | None:
+    """Where alerts are posted to: COORDINATOR_ALERT_WEBHOOK_FILE, or COORDINATOR_ALERT_WEBHOOK. A secret, because
+    services put their token into it. None without either. Raises InvalidInput.
+    """
+    return _secret("ALERT_WEBHOOK", environment)
 
 
 def _secret(name: str, environment: Mapping[str, str] | None) -> Secret | None:

@@ -9,11 +9,14 @@ import structlog
 from coordinator.domain.protection import moves_while_stopped
 from coordinator.domain.versions import UnreadableRow
 from coordinator.engine import codec
-from coordinator.engine.apply import InvariantViolation, apply_lane
+from coordinator.engine.apply import Applied, InvariantViolation, apply_lane
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.components import Child
 from coordinator.engine.observer import UNOBSERVED, EngineObserver
+from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups, wait
-from coordinator.ports.store import Store
+from coordinator.ports.correlation import carrying
+from coordinator.ports.store import Store, Transaction
 
 IDLE_SECONDS = 0.5
 
@@ -23,7 +26,15 @@ log = structlog.get_logger()
 class Applier:
     """Turns inbox rows into transitions until stopped."""
 
-    def __init__(self, store: Store, clock: Clockwork, wakeups: Wakeups, observer: EngineObserver = UNOBSERVED) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clockwork,
+        wakeups: Wakeups,
+        observer: EngineObserver = UNOBSERVED,
+        vitals: Vitals | None = None,
+    ) -> None:
+        self._vitals = vitals or Vitals()
         self._store = store
         self._clock = clock
         self._wakeups = wakeups
@@ -33,6 +44,7 @@ class Applier:
     async def run(self) -> None:
         """Apply for ever."""
         while True:
+            self._vitals.beat(Child.APPLY)
             if not await self.step():
                 await wait(self._wakeups.apply, IDLE_SECONDS * random.uniform(0.8, 1.2))
 
@@ -44,23 +56,34 @@ class Applier:
             return False
         try:
             async with self._store.write() as tx:
-                record = await tx.load(lane)
-                if record is None:
-                    await tx.finish_inbox(lane, self._clock.wall())
-                    return True
-                if record.quarantined is not None and not moves_while_stopped(codec.decode_state(record.state)):
-                    await tx.park_inbox(lane, record.quarantined, self._clock.wall())
-                    return True
-                applied = await apply_lane(tx, record, self._clock)
-                await tx.finish_inbox(lane, self._clock.wall())
+                with carrying(await tx.cause(lane)):
+                    applied = await self._applied(tx, lane)
+            if applied is None:
+                return True
             self._observer.applied(lane, [after for _, after, _ in applied.steps])
+            for before, after, _ in applied.steps:
+                self._vitals.meters.transitions.add(before, after)
         except (InvariantViolation, UnreadableRow, ValueError) as error:
             await self._quarantine(lane, error)
         self._wakeups.duties.set()
         self._wakeups.changed(lane)
         return True
 
+    async def _applied(self, tx: Transaction, lane: str) -> Applied | None:
+        """None for a competition that is not applied now. Raises InvariantViolation, UnreadableRow."""
+        record = await tx.load(lane)
+        if record is None:
+            await tx.finish_inbox(lane, self._clock.wall())
+            return None
+        if record.quarantined is not None and not moves_while_stopped(codec.decode_state(record.state)):
+            await tx.park_inbox(lane, record.quarantined, self._clock.wall())
+            return None
+        applied = await apply_lane(tx, record, self._clock)
+        await tx.finish_inbox(lane, self._clock.wall())
+        return applied
+
     async def _quarantine(self, lane: str, error: Exception) -> None:
         log.error("lane quarantined", lane=lane, error=str(error))
+        self._vitals.meters.quarantines.add()
         async with self._store.write() as tx:
             await tx.quarantine(lane, str(error), self._clock.wall())

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import structlog
 
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.components import Child
+from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.bitcoin import Block, Chain, Outpoint, Place
 from coordinator.ports.faults import PortError
@@ -23,7 +25,17 @@ log = structlog.get_logger()
 class ChainLoop:
     """Follows the best chain from the height at which the database was made."""
 
-    def __init__(self, store: Store, chain: Chain, clock: Clockwork, wakeups: Wakeups, *, poll_seconds: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        chain: Chain,
+        clock: Clockwork,
+        wakeups: Wakeups,
+        *,
+        poll_seconds: float,
+        vitals: Vitals | None = None,
+    ) -> None:
+        self._vitals = vitals or Vitals()
         self._store = store
         self._chain = chain
         self._clock = clock
@@ -33,6 +45,7 @@ class ChainLoop:
     async def run(self) -> None:
         """Follow for ever; an unreachable node is waited for."""
         while True:
+            self._vitals.beat(Child.CHAIN)
             try:
                 moved = await self.step()
             except PortError as error:
@@ -102,6 +115,7 @@ class ChainLoop:
                 await tx.notify(lane, BLOCK_PRIORITY, "chain", _once(), "reorg", wall)
             if base is not None:
                 await tx.add_block(base)
+        self._vitals.meters.reorgs.add()
         self._clock.moved(await self._store.tip())
         self._wakeups.apply.set()
         return True

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from enum import StrEnum
 
 import structlog
 from msgspec import Struct
 
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.components import Child, Dependency
 from coordinator.engine.executors.contracts import fee_market
 from coordinator.engine.executors.services import Services
+from coordinator.engine.vitals import Hysteresis, Vitals
 from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.faults import PortError
 from coordinator_core.competition.fees import FeeMarket
@@ -32,15 +33,6 @@ NEVER_ANSWERED = "has not answered yet"
 NO_ANSWER = "does not answer"
 
 log = structlog.get_logger()
-
-
-class Dependency(StrEnum):
-    """What a competition needs to be played to its end."""
-
-    LIGHTNING = "lightning"
-    CHAIN = "chain"
-    ORACLE = "oracle"
-    KEYMELD = "keymeld"
 
 
 FAULTS: Mapping[Dependency, Fault] = {
@@ -72,7 +64,11 @@ class NotUsable(Exception):
 class Dependencies:
     """One light question to each service every 15 s, every 3 s while one is away; at once after a failure elsewhere."""
 
-    def __init__(self, services: Services, clock: Clockwork, wakeups: Wakeups) -> None:
+    def __init__(self, services: Services, clock: Clockwork, wakeups: Wakeups, vitals: Vitals | None = None) -> None:
+        self._vitals = vitals or Vitals()
+        self._health = {dependency: Hysteresis() for dependency in Dependency}
+        self.chain_lag: int | None = None
+        """Blocks that the node has and we have not stored, as of the last round; None while the node is away."""
         self._services = services
         self._clock = clock
         self._wakeups = wakeups
@@ -98,9 +94,14 @@ class Dependencies:
         """Fees as the node last said, at most a round old; None while it is away."""
         return self._market
 
+    def is_healthy(self, dependency: Dependency) -> bool:
+        """Whether a service is well: not from one flap to the next, as `away` is, but with hysteresis."""
+        return self._health[dependency].healthy
+
     async def run(self) -> None:
         """Ask for ever. The first round is `look`, before the loops start."""
         while True:
+            self._vitals.beat(Child.DEPENDENCIES)
             await asyncio.sleep(LEAST_PAUSE)
             pause = AWAY_SECONDS if self.away else PROBE_SECONDS
             await wait(self._wakeups.probe, pause * random.uniform(0.8, 1.2))
@@ -131,6 +132,8 @@ class Dependencies:
     def record(self, dependency: Dependency, asked_at: UnixTime, reason: str | None) -> None:
         """What came of a question that was put at `asked_at` (wall clock); `reason` None: it can be relied on."""
         known = self._away.get(dependency)
+        self._health[dependency].note(reason is None)
+        self._vitals.meters.probes.add(dependency.value, "up" if reason is None else "down")
         if reason is None:
             self._away[dependency] = None
             if known is not None:
@@ -139,7 +142,7 @@ class Dependencies:
         if known is None:
             log.warning("dependency is away", dependency=dependency.value, reason=reason)
         if dependency is Dependency.CHAIN:
-            self._market = None
+            self._market, self.chain_lag = None, None
         first = asked_at if dependency in self._away else self._began
         self._away[dependency] = Away(dependency, known.since if known is not None else first, reason)
 
@@ -149,6 +152,8 @@ class Dependencies:
 
     async def _chain(self) -> None:
         self._market = await fee_market(self._services)
+        node, cursor = await self._services.chain.tip(), await self._clock.tip()
+        self.chain_lag = max(0, node.height - cursor.height)
 
     async def _oracle(self) -> None:
         await self._services.oracle.public_key()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -12,20 +12,25 @@ from coordinator.domain.facts import Outage
 from coordinator.domain.lane import Lane
 from coordinator.domain.versions import UnreadableRow
 from coordinator.engine import codec
+from coordinator.engine.alarms import Alarms
 from coordinator.engine.applier import Applier
 from coordinator.engine.apply import world_of
 from coordinator.engine.chain import ChainLoop
+from coordinator.engine.components import Child
 from coordinator.engine.dependencies import Dependencies
 from coordinator.engine.executors.registry import executors
 from coordinator.engine.executors.services import Services
+from coordinator.engine.health import Health
 from coordinator.engine.new_money import NewMoney
 from coordinator.engine.operators.acting import House
 from coordinator.engine.operators.freezing import Freezer
 from coordinator.engine.retention import Retention
 from coordinator.engine.submit import NO_SECRETS, Decide, UnknownCompetition, submit
 from coordinator.engine.timers import TimerLoop
+from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups
 from coordinator.engine.worker import Worker
+from coordinator.ports.alerts import AlertSink
 from coordinator_core.errors import Fault
 
 WINDOWED = (AwaitingKeygen, AwaitingSigning)
@@ -40,14 +45,19 @@ log = structlog.get_logger()
 class Engine:
     """Runs every competition of one database."""
 
-    def __init__(self, services: Services, *, poll_seconds: float) -> None:
+    def __init__(self, services: Services, *, poll_seconds: float, alerts: Sequence[AlertSink] = ()) -> None:
         self.services = services
         self.store = services.store
         self.clock = services.clock
         self.wakeups = Wakeups()
-        self._chain = ChainLoop(self.store, services.chain, self.clock, self.wakeups, poll_seconds=poll_seconds)
-        self.dependencies = Dependencies(services, self.clock, self.wakeups)
+        self.vitals = Vitals()
+        self._chain = ChainLoop(
+            self.store, services.chain, self.clock, self.wakeups, poll_seconds=poll_seconds, vitals=self.vitals
+        )
+        self.dependencies = Dependencies(services, self.clock, self.wakeups, self.vitals)
+        self.health = Health(self.store, self.clock, self.dependencies, self.vitals, poll_seconds)
         self.freezer = Freezer(House(self.store, self.clock, self.wakeups))
+        self.alarms = Alarms(self.health, self.freezer, alerts)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -56,17 +66,24 @@ class Engine:
         await self._chain.start()
         await self.dependencies.look()
         await self._note_downtime()
-        observer = self.services.observer
-        worker = Worker(self.store, self.clock, self.wakeups, executors(self.services, self.new_money), observer)
-        loops: dict[str, Callable[[], Awaitable[None]]] = {
-            "chain": self._chain.run,
-            "apply": Applier(self.store, self.clock, self.wakeups, observer).run,
-            "duties": worker.run,
-            "timers": TimerLoop(self.store, self.clock, self.wakeups).run,
-            "dependencies": self.dependencies.run,
-            "retention": Retention(self.store, self.clock).run,
+        self._tasks = [
+            asyncio.create_task(_supervise(child.value, loop, self.vitals), name=child.value)
+            for child, loop in self._loops().items()
+        ]
+
+    def _loops(self) -> Mapping[Child, Callable[[], Awaitable[None]]]:
+        observer, vitals = self.services.observer, self.vitals
+        work = executors(self.services, self.new_money)
+        return {
+            Child.CHAIN: self._chain.run,
+            Child.APPLY: Applier(self.store, self.clock, self.wakeups, observer, vitals).run,
+            Child.DUTIES: Worker(self.store, self.clock, self.wakeups, work, observer, vitals).run,
+            Child.TIMERS: TimerLoop(self.store, self.clock, self.wakeups, vitals).run,
+            Child.DEPENDENCIES: self.dependencies.run,
+            Child.RETENTION: Retention(self.store, self.clock).run,
+            Child.HEALTH: self.health.run,
+            Child.ALARMS: self.alarms.run,
         }
-        self._tasks = [asyncio.create_task(_supervise(name, loop), name=name) for name, loop in loops.items()]
 
     async def _note_downtime(self) -> None:
         """We were down ourselves since a competition was last active: that time does not count against its players."""
@@ -99,6 +116,7 @@ class Engine:
 
     async def stop(self) -> None:
         """Stop the loops; what was claimed is taken up again when its lease ends."""
+        self.health.stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -160,7 +178,7 @@ class Engine:
         return await self.view(lane)
 
 
-async def _supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+async def _supervise(name: str, loop: Callable[[], Awaitable[None]], vitals: Vitals | None = None) -> None:
     """One for one: a loop that dies is started again after a pause that doubles; its siblings go on."""
     pause = FIRST_PAUSE
     while True:
@@ -169,6 +187,8 @@ async def _supervise(name: str, loop: Callable[[], Awaitable[None]]) -> None:
             await loop()
         except Exception:
             log.exception("loop died", loop=name)
+        if vitals is not None:
+            vitals.meters.restarts.add(name)
         if asyncio.get_running_loop().time() - started > LONGEST_PAUSE:
             pause = FIRST_PAUSE
         await asyncio.sleep(pause)

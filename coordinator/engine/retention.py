@@ -1,5 +1,5 @@
-"""Retention: what nobody needs any more is forgotten each hour. Facts, transitions, pins, blobs, secrets and the audit log
-stay for ever.
+"""Retention: each hour what nobody needs any more is forgotten. Facts, transitions, pins, blobs, secrets and the audit
+log stay for ever.
 """
 
 from __future__ import annotations

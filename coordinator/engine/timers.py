@@ -6,6 +6,8 @@ import asyncio
 import uuid
 
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.components import Child
+from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.store import Store
 
@@ -16,7 +18,8 @@ TIMER_PRIORITY = 5
 class TimerLoop:
     """Fires timers by time; those by height fire with their block."""
 
-    def __init__(self, store: Store, clock: Clockwork, wakeups: Wakeups) -> None:
+    def __init__(self, store: Store, clock: Clockwork, wakeups: Wakeups, vitals: Vitals | None = None) -> None:
+        self._vitals = vitals or Vitals()
         self._store = store
         self._clock = clock
         self._wakeups = wakeups
@@ -24,6 +27,7 @@ class TimerLoop:
     async def run(self) -> None:
         """Fire for ever."""
         while True:
+            self._vitals.beat(Child.TIMERS)
             await self.step()
             await asyncio.sleep(RESOLUTION_SECONDS)
 

@@ -20,9 +20,12 @@ from coordinator.domain.versions import UnreadableRow
 from coordinator.engine import codec
 from coordinator.engine.apply import world_of
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.components import Child
 from coordinator.engine.duty import Again, Dead, Done, Executor, Outcome, Task
 from coordinator.engine.observer import UNOBSERVED, EngineObserver
+from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups, wait
+from coordinator.ports.correlation import carrying
 from coordinator.ports.faults import PortError, Unreachable
 from coordinator.ports.store import DutyRow, Store
 from coordinator_core.errors import CoreError, Misuse
@@ -58,7 +61,9 @@ class Worker:
         wakeups: Wakeups,
         executors: Mapping[str, Executor],
         observer: EngineObserver = UNOBSERVED,
+        vitals: Vitals | None = None,
     ) -> None:
+        self._vitals = vitals or Vitals()
         self._store = store
         self._clock = clock
         self._wakeups = wakeups
@@ -73,6 +78,7 @@ class Worker:
             await tx.end_leases(time.time())
         async with asyncio.TaskGroup() as group:
             while True:
+                self._vitals.beat(Child.DUTIES)
                 if not await self._claim(group):
                     await wait(self._wakeups.duties, IDLE_SECONDS * random.uniform(0.8, 1.2))
 
@@ -90,15 +96,22 @@ class Worker:
         return bool(rows)
 
     async def _run(self, row: DutyRow) -> None:
+        with carrying(row.request_id):
+            await self._carried(row)
+
+    async def _carried(self, row: DutyRow) -> None:
+        began, became = self._vitals.clock(), "not_committed"
         try:
             self._observer.claimed(row)
             outcome = await self._attempt(row)
             self._observer.executed(row)
-            await self._commit(row, outcome)
+            became = _word(outcome) if await self._commit(row, outcome) else "stale"
         except Exception:
             # Nothing was written: the lease ends and the duty is taken up again, its siblings go on.
             log.exception("outcome not committed", duty=row.id)
         finally:
+            self._vitals.meters.attempts.add(row.kind, became)
+            self._vitals.meters.duty_seconds.observe(self._vitals.clock() - began, row.channel)
             self._running[row.channel] -= 1
             self._wakeups.duties.set()
 
@@ -149,7 +162,8 @@ class Worker:
             raise Misuse(f"competition {lane} is gone")
         return codec.decode_state(record.state), codec.lane_of(record, await world_of(record, self._clock))
 
-    async def _commit(self, row: DutyRow, outcome: Outcome | Dead) -> None:
+    async def _commit(self, row: DutyRow, outcome: Outcome | Dead) -> bool:
+        """False when another has the duty by now: nothing was written."""
         now = time.time()
         done = isinstance(outcome, Done)
         error = None if isinstance(outcome, Done) else outcome.reason
@@ -157,13 +171,20 @@ class Worker:
         async with self._store.write() as tx:
             if not await tx.complete(row, STATUS[type(outcome)], due, error, now):
                 log.warning("stale completion rejected", duty=row.id, fence=row.fence)
-                return
+                return False
             changed = await tx.put_facts(row.lane, outcome.facts, row.id, self._clock.wall())
             if changed or done:
                 wall = self._clock.wall()
                 await tx.notify(row.lane, RESULT_PRIORITY, "duty", f"{row.id}#{row.fence}", row.kind, wall)
         self._observer.completed(row)
         self._wakeups.apply.set()
+        return True
+
+
+def _word(outcome: Outcome | Dead) -> str:
+    if isinstance(outcome, Again):
+        return "again" if outcome.reason is None else "failed"
+    return STATUS[type(outcome)]
 
 
 def _defect(row: DutyRow, reason: str, *, at_once: bool = False) -> Again | Dead:

@@ -49,8 +49,9 @@ class Gateway:
         """
         path = f"/api/v1/signing/{session_id}/status/{user.user_id}"
         try:
-            headers = {"X-User-Signature": user.header(session_id, at)}
-            answer = await self._service.read(path, SigningStatus, headers=headers)
+            answer = await self._service.read(
+                path, SigningStatus, headers=lambda: {"X-User-Signature": user.header(session_id, at)}
+            )
         except ServerRefused as error:
             if "not ready" in str(error).lower():
                 raise NotSetUp("session", "is being set up", "ask again") from error

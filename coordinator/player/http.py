@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import httpx
 import msgspec
 
+from coordinator.player import busy
 from coordinator.player.answers import WrongAnswer, decode, decode_refusal
 from coordinator_core.errors import CoreError, Fault, InvalidInput
 from coordinator_core.nostr.nip98 import build_authorization
@@ -20,6 +22,9 @@ from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.units import UnixTime
 
 T = TypeVar("T")
+Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
+"""Headers of a request, or what makes them afresh each time that it is made: proofs are used once."""
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 SECONDS: Final = 30.0
 """Longest silence of a server."""
@@ -34,15 +39,26 @@ _HIGHEST_PORT: Final = 65_535
 
 
 class ServerRefused(CoreError):
-    """A server answered with an error. `remote` is its stable code, if it gave one."""
+    """A server answered with an error. `remote` is its stable code, if it gave one; `retry_after` the seconds for which
+    it asked to be left alone."""
 
     code = "player.server_refused"
 
-    def __init__(self, service: str, status: int, remote: str, detail: str, fault: Fault = Fault.COORDINATOR) -> None:
+    def __init__(
+        self,
+        service: str,
+        status: int,
+        remote: str,
+        detail: str,
+        fault: Fault = Fault.COORDINATOR,
+        *,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(f"{service}: {detail} ({status} {remote})")
         self.fault = fault
         self.status = status
         self.remote = remote
+        self.retry_after = retry_after
 
 
 class NoAnswer(CoreError):
@@ -108,7 +124,7 @@ class Service:
         path: str,
         *,
         signed: bool = False,
-        headers: dict[str, str] | None = None,
+        headers: Headers = NO_HEADERS,
         limit: int = MAX_ANSWER_BYTES,
     ) -> bytes:
         """A GET's body. Raises ServerRefused, NoAnswer, WrongAnswer beyond `limit` bytes."""
@@ -124,7 +140,7 @@ class Service:
         kind: type[T],
         *,
         signed: bool = False,
-        headers: dict[str, str] | None = None,
+        headers: Headers = NO_HEADERS,
         limit: int = MAX_ANSWER_BYTES,
     ) -> T:
         """A GET's JSON as `kind`. Raises ServerRefused, NoAnswer, WrongAnswer."""
@@ -139,7 +155,7 @@ class Service:
         *,
         signed: bool = False,
         method: str = "POST",
-        headers: dict[str, str] | None = None,
+        headers: Headers = NO_HEADERS,
     ) -> T:
         """A POST's (or PUT's) JSON as `kind`. Raises ServerRefused, NoAnswer, WrongAnswer."""
         raw = await self._send(method, path, msgspec.json.encode(body), signed=signed, headers=headers)
@@ -147,6 +163,9 @@ class Service:
 
     async def first_line(self, path: str, body: object, headers: dict[str, str]) -> bytes:
         """The first line of a stream that a POST opens; the rest is not waited for."""
+        return await self._patiently(lambda: self._first_line(path, body, headers))
+
+    async def _first_line(self, path: str, body: object, headers: dict[str, str]) -> bytes:
         async with self._answer("POST", path, msgspec.json.encode(body), headers) as response:
             line, length = b"", 0
             async for part in response.aiter_bytes():
@@ -170,10 +189,27 @@ class Service:
         body: bytes | None,
         *,
         signed: bool,
-        headers: dict[str, str] | None = None,
+        headers: Headers = NO_HEADERS,
         limit: int = MAX_ANSWER_BYTES,
     ) -> bytes:
-        sent = dict(headers or {})
+        return await self._patiently(lambda: self._once(method, path, body, signed, headers, limit))
+
+    async def _patiently(self, request: Callable[[], Awaitable[bytes]]) -> bytes:
+        """Make a request again after the pause that a 429 names: what was refused so had no effect."""
+        for _ in range(busy.TRIES - 1):
+            try:
+                return await request()
+            except ServerRefused as error:
+                pause = busy.pause_of(error.status, error.retry_after)
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
+        return await request()
+
+    async def _once(
+        self, method: str, path: str, body: bytes | None, signed: bool, headers: Headers, limit: int
+    ) -> bytes:
+        sent = dict(headers() if callable(headers) else headers)
         if signed and self._identity is not None:
             now = UnixTime(int(time.time()))
             sent["Authorization"] = build_authorization(method, f"{self.url}{path}", body, self._identity, now)
@@ -198,7 +234,7 @@ class Service:
                 self._client.stream(method, f"{self.url}{path}", content=body, headers=sent) as response,
             ):
                 if not response.is_success:
-                    raise self._refusal(response.status_code, await _beginning(response))
+                    raise self._refusal(response, await _beginning(response))
                 yield response
         except TimeoutError as error:
             raise NoAnswer(self.name, f"no whole answer in {TOTAL_SECONDS:g} s") from error
@@ -210,14 +246,21 @@ class Service:
         if length > limit:
             raise WrongAnswer(self._source(path), f"is longer than {limit} bytes", fault=self.fault)
 
-    def _refusal(self, status: int, body: bytes) -> ServerRefused:
+    def _refusal(self, response: httpx.Response, body: bytes) -> ServerRefused:
         whole = decode_refusal(body)
         nested = whole.get("error")
         inner: dict[str, Any] = nested if isinstance(nested, dict) else whole
         # Not by the charset that the server names: a hostile one names a codec that fails.
         detail = str(inner.get("detail") or inner.get("message") or body[:_SHOWN].decode("utf-8", "replace"))
         remote = str(inner.get("code") or inner.get("type") or "")
-        return ServerRefused(self.name, status, remote[:_SHOWN], detail[:_SHOWN], self.fault)
+        return ServerRefused(
+            self.name,
+            response.status_code,
+            remote[:_SHOWN],
+            detail[:_SHOWN],
+            self.fault,
+            retry_after=busy.retry_after(response.headers.get("Retry-After")),
+        )
 
     def _source(self, path: str) -> str:
         return f"{self.name} {path.partition('?')[0]}"

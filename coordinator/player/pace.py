@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from coordinator.player.busy import LONGEST_WAIT
 from coordinator.player.http import NoAnswer, ServerRefused
 
 FIRST_SECONDS = 0.5
@@ -32,11 +33,12 @@ class Pace:
         await asyncio.sleep(self._pause)
 
     async def after(self, error: NoAnswer | ServerRefused, longest: float, passing: frozenset[int] = MOVED_ON) -> None:
-        """Pause after a trouble that passes; any other is raised again."""
+        """Pause after a trouble that passes, as long as the server asked for; any other is raised again."""
         if isinstance(error, ServerRefused) and error.status not in passing:
             raise error
         if str(error) != self._trouble:
             self._say(f"tries again: {error}")
         self._trouble = str(error)
         self._pause = min(self._pause * GROWTH, longest)
-        await asyncio.sleep(self._pause)
+        wanted = error.retry_after if isinstance(error, ServerRefused) else None
+        await asyncio.sleep(max(self._pause, min(wanted or 0.0, LONGEST_WAIT)))

@@ -1,4 +1,4 @@
-"""Telling operators that something needs them: once for each trouble, again only after ten minutes, and when it ends."""
+"""Telling operators that something needs them: once for each trouble, again after ten minutes, and when it ends."""
 
 from __future__ import annotations
 

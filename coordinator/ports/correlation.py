@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from secrets import token_hex
@@ -33,7 +33,7 @@ def current() -> str:
 
 
 @contextmanager
-def carrying(request_id: str) -> Iterator[str]:
+def carrying(request_id: str) -> Generator[str]:
     """Everything done inside carries `request_id`, or a new one when it is empty: rows, requests, log lines."""
     chosen = request_id or fresh()
     token = _current.set(chosen)

@@ -107,6 +107,10 @@ class OperatorWrites(Protocol):
 class OperatorReads(Protocol):
     """The operator's reads."""
 
+    async def unfinished(self) -> Sequence[str]:
+        """Competitions that have not ended, or still have something to do; the oldest first."""
+        ...
+
     async def stopped(self) -> Sequence[StoppedRow]:
         """Competitions that wait for an operator, the longest waiting first."""
         ...

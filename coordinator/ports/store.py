@@ -128,7 +128,7 @@ class Transaction(AlertWrites, OperatorWrites, Protocol):
         ...
 
     async def notify(self, lane: str, prio: int, source: str, dkey: str, kind: str, now: UnixTime) -> int | None:
-        """Put an inbox row, which carries the request id of this task or a new one; None when (source, dkey) is known."""
+        """Put an inbox row with the request id of this task, or a new one; None when (source, dkey) is known."""
         ...
 
     async def cause(self, lane: str) -> str:

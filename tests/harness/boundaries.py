@@ -33,6 +33,8 @@ class Arming(Struct, frozen=True):
     met: Mapping[str, int]
     again: float
     """Chance to die at a boundary where a kill fell before; one where none fell yet is nearly sure."""
+    calm: str
+    """While this file exists nobody dies."""
     first: float = 0.9
 
 
@@ -90,6 +92,8 @@ class DyingObserver:
         death = Death(boundary.value, kind, subject)
         met = self._arming.met.get(death.place, 0)
         if self._rng.random() >= (self._arming.again if met else self._arming.first):
+            return
+        if os.path.exists(self._arming.calm):
             return
         os.write(self._words, msgspec.json.encode({"death": death}) + b"\n")
         os.kill(os.getpid(), signal.SIGKILL)

@@ -28,7 +28,9 @@ from tests.harness.world import ChaosWorld
 COIN: Final = 3_000_000
 COINS: Final = 16
 """Of the operator's: each competition of a wave spends one, its change comes back with the next block."""
-LARGEST_WAVE: Final = 8
+LARGEST_WAVE: Final = 6
+STEPS: Final = 28
+"""Of a competition and its players together, about."""
 WAVES: Final = 200
 TELL_SECONDS: Final = 10.0
 
@@ -75,7 +77,7 @@ class Report:
 
 async def run(options: Options, directory: Path) -> Report:
     """One run under a directory."""
-    progress = Progress(options.kills)
+    progress = Progress(options.kills, STEPS * options.competitions)
     began = time.monotonic()
     waves: list[Wave] = []
     async with ChaosWorld(directory, options.seed, options.faults, progress) as world, _telling(world):

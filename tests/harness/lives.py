@@ -21,14 +21,15 @@ from tests.harness.boundaries import Arming
 from tests.harness.coordinator_process import Order
 from tests.harness.progress import Progress
 
-AGAIN: Final = (0.0005, 0.01)
+AGAIN: Final = (0.001, 0.02)
 """Range of the chance to die once more at a boundary that has its kill."""
-BY_CLOCK: Final = (0.1, 4.0)
-LONGEST_LIFE: Final = 8.0
+BY_CLOCK: Final = (0.05, 2.5)
+LONGEST_LIFE: Final = 5.0
 """Seconds after which a life that was to end at a boundary ends by the clock."""
 EFFECTS: Final = 4
 STOP_SECONDS: Final = 15.0
 RESTART_SECONDS: Final = 0.1
+CALM_SECONDS: Final = 0.05
 
 
 class Plan(StrEnum):
@@ -38,7 +39,6 @@ class Plan(StrEnum):
     CLOCK = "by the clock"
     EFFECT = "at an effect"
     TERMINATION = "by SIGTERM"
-    NONE = "not at all"
 
 
 SHARES: Final = {Plan.BOUNDARY: 60, Plan.CLOCK: 18, Plan.EFFECT: 17, Plan.TERMINATION: 5}
@@ -74,7 +74,7 @@ class Lives:
         self._settings, self._log, self._seed, self._progress = settings, log, seed, progress
         self._pid: int | None = None
         self._number = 0
-        self._plan = Plan.NONE
+        self._calm = settings.with_name("calm")
         self._effects_left = 0
         self._stopping = False
         self._terminated_at = 0.0
@@ -91,6 +91,16 @@ class Lives:
                 stderr=errors,
             )
         self._task = asyncio.create_task(self._run())
+        self._telling = asyncio.create_task(self._tell_calm())
+
+    async def _tell_calm(self) -> None:
+        """A life that waits for its boundary learns by a file that it may not die now."""
+        while True:
+            if self._progress.calm():
+                self._calm.touch()
+            else:
+                self._calm.unlink(missing_ok=True)
+            await asyncio.sleep(CALM_SECONDS)
 
     async def close(self) -> Termination:
         """End the last life by SIGTERM; how that went."""
@@ -106,20 +116,19 @@ class Lives:
 
     async def abandon(self) -> None:
         """End everything, whatever it does."""
+        self._telling.cancel()
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.gather(self._telling, self._task, return_exceptions=True)
         if self._process.stdin is not None:
             self._process.stdin.close()
         await self._process.wait()
 
     def effect(self, name: str) -> None:
         """The coordinator did something outside and has not heard of it yet."""
-        if self._plan is not Plan.EFFECT or self._progress.calm():
+        if self._effects_left <= 0 or self._progress.calm():
             return
         self._effects_left -= 1
-        if self._effects_left <= 0:
-            self._plan = Plan.NONE
+        if self._effects_left == 0:
             self.counts.places[f"unanswered: {name}"] += 1
             self._end(signal.SIGKILL)
 
@@ -138,12 +147,14 @@ class Lives:
             await asyncio.sleep(RESTART_SECONDS)
 
     async def _live(self, rng: random.Random) -> None:
-        calm = self._progress.calm()
-        plan = Plan.NONE if calm else rng.choices(list(SHARES), list(SHARES.values()))[0]
-        self._plan, self._effects_left, self._terminated_at = plan, rng.randint(1, EFFECTS), 0.0
+        plan = rng.choices(list(SHARES), list(SHARES.values()))[0]
+        effects = rng.randint(1, EFFECTS)
+        self._effects_left, self._terminated_at = effects if plan is Plan.EFFECT else 0, 0.0
         arming = None
         if plan is Plan.BOUNDARY:
-            arming = Arming(f"{self._seed}/arming/{self._number}", dict(self.counts.places), rng.uniform(*AGAIN))
+            arming = Arming(
+                f"{self._seed}/arming/{self._number}", dict(self.counts.places), rng.uniform(*AGAIN), str(self._calm)
+            )
         clock = asyncio.create_task(self._by_clock(plan, rng.uniform(*BY_CLOCK)))
         try:
             await self._order(Order(arming))
@@ -152,12 +163,11 @@ class Lives:
             clock.cancel()
 
     async def _by_clock(self, plan: Plan, seconds: float) -> None:
-        if plan is Plan.NONE:
-            return
         await self.ready.wait()
-        await asyncio.sleep(seconds if plan in (Plan.CLOCK, Plan.TERMINATION) else LONGEST_LIFE)
-        if self._progress.calm():
-            return
+        lived = 0.0
+        while lived < (seconds if plan in (Plan.CLOCK, Plan.TERMINATION) else LONGEST_LIFE):
+            await asyncio.sleep(CALM_SECONDS)
+            lived += 0.0 if self._progress.calm() else CALM_SECONDS
         self._end(signal.SIGTERM if plan is Plan.TERMINATION else signal.SIGKILL)
 
     async def _order(self, order: Order) -> None:

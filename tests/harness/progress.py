@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+KILLS_AHEAD: Final = 3
 KILLS_WITHOUT_PROGRESS: Final = 12
 """After so many without a step of anyone, kills pause until the next step: repeated death is no excuse for standing."""
 WAITS_WITHOUT_PROGRESS: Final = 1_200
@@ -21,6 +22,8 @@ class Progress:
 
     kills: int
     """How many kills are wanted in all."""
+    expected_steps: int = 1
+    """About so many steps take everyone to the end: kills are spread over them, so that every state gets its share."""
     killed: int = 0
     steps: int = 0
     finishing: bool = False
@@ -50,4 +53,5 @@ class Progress:
     def calm(self) -> bool:
         """No kills now."""
         tired = self.killed - self._killed_at_step >= KILLS_WITHOUT_PROGRESS
-        return self.finishing or tired or self.killed >= self.kills
+        share = KILLS_AHEAD + self.kills * self.steps / self.expected_steps
+        return self.finishing or tired or self.killed >= min(self.kills, share)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.domain import duties as d
 from coordinator.domain import facts as f
 from coordinator.domain.duties import Duty
+from coordinator.domain.facts import Fact
+from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.duty import Done, Executor, Outcome, Task
 from coordinator.engine.executors import keymeld_session, keymeld_signing
 from coordinator.engine.executors.services import Services
@@ -28,8 +33,9 @@ from coordinator_core.secret import Secret
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
 from tests.support import scene
-from tests.support.keymeld_book import EPOCH, BookKeymeld
+from tests.support.keymeld_book import EPOCH, BookKeymeld, Session
 from tests.support.lanes import Story
+from tests.support.ports import Clock, MemorySecrets
 from tests.support.scene import PLAYERS, Player
 
 ROSTER = scene.ROSTER
@@ -41,6 +47,12 @@ def altered(value: S, **changes: Any) -> S:
     return type(value)(**{name: getattr(value, name) for name in value.__struct_fields__} | changes)
 
 
+@cache
+def _entries() -> tuple[Fact, ...]:
+    """Ticket, signed entry and invoice of each player."""
+    return tuple(fact for player in PLAYERS for fact in player.facts(b.terms_with()))
+
+
 @dataclass
 class Attempt:
     """Facts are put into the story as the engine would; what is asked twice is asked with the same facts."""
@@ -49,11 +61,10 @@ class Attempt:
     book: BookKeymeld
     number: int = 1
     story: Story = field(default_factory=Story)
+    prepared: Prepared | None = None
 
     def __post_init__(self) -> None:
-        for player in PLAYERS:
-            self.story.put(*player.facts(self.story.terms))
-        self.story.put(scene.oracle_event(self.number))
+        self.story.put(*_entries(), scene.oracle_event(self.number))
 
     async def run(self, duty: Duty, *, keep: bool = True) -> Outcome:
         """One try of a duty; its facts enter the story."""
@@ -133,7 +144,10 @@ class Attempt:
         self.story.put(pinned)
 
     async def batches(self) -> tuple[f.Batch, ...]:
-        """From nothing to open batches."""
+        """From nothing to open batches; on a prepared database they are open."""
+        if self.prepared is not None:
+            self.prepared.restore(self)
+            return self.batches_open.batches
         await self.keygen()
         await self.pin()
         outcome = await self.run(d.OpenBatches(attempt=self.number, roster=ROSTER))
@@ -191,3 +205,39 @@ class Attempt:
     async def collect(self, session_id: str, index: int = 0) -> Outcome:
         duty = d.CollectSignatures(attempt=self.number, session_id=session_id, index=index, roster=ROSTER)
         return await self.run(duty)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An attempt whose batches are open, made once: a database with its pins and blobs, and what stands beside it."""
+
+    database: Path
+    facts: tuple[Fact, ...]
+    secrets: dict[tuple[str, str], bytes]
+    sessions: dict[str, Session]
+    batches: dict[str, SignedBatch]
+
+    @classmethod
+    async def make(cls, database: Path) -> Prepared:
+        """Through the executors, on a new database."""
+        store = await SqliteStore.open(database)
+        secrets, book = MemorySecrets(), BookKeymeld(b.WALL)
+        clock = Clockwork(Clock(b.WALL), store, chain_time=True)
+        absent: Any = None
+        services = Services(store, clock, secrets, absent, absent, absent, absent, book, absent)
+        attempt = Attempt(services, book)
+        await attempt.batches()
+        await store.close()
+        return cls(database, tuple(attempt.story.facts), secrets.held, book.sessions, book.batches)
+
+    def restore(self, attempt: Attempt) -> None:
+        """The same attempt again, on a copy of the database."""
+        secrets = attempt.services.secrets
+        assert isinstance(secrets, MemorySecrets)
+        secrets.held |= self.secrets
+        attempt.book.sessions = {
+            name: Session(known.manifest, known.started, dict(known.registered), dict(known.keys))
+            for name, known in self.sessions.items()
+        }
+        attempt.book.batches = dict(self.batches)
+        attempt.story.facts = list(self.facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from coordinator.adapters.http import HttpClient, RequestBudget
+from coordinator.adapters.http import HttpClient, RequestBudget, with_retries
 from coordinator.ports.faults import Rejected, Unreachable, Unsuitable
 from coordinator_core.errors import Fault
 from coordinator_core.secret import Secret
@@ -21,6 +22,7 @@ SERVICE = "bitcoin"
 WARMING_UP = -28
 REQUESTS_PER_SECOND = 200.0
 REQUEST_BURST = 400
+WRITES = frozenset({"sendrawtransaction", "submitpackage"})
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """A full block of witness data, decoded, in hex twice."""
 
@@ -80,8 +82,15 @@ class CoreRpc:
     async def call(self, method: str, *params: object, kind: type[T], timeout: float | None = None) -> T:
         """One call; its result as `kind`. Amounts are read as decimals, never as binary floats.
 
-        Raises RpcError, Unreachable (also while the node warms up) or Unsuitable (credentials).
+        What only reads is asked again when the node gives no usable answer: a duty asks many times in a row, and one
+        broken connection among them must not set it back. Raises RpcError, Unreachable (also while the node warms up)
+        or Unsuitable (credentials).
         """
+        if method in WRITES:
+            return await self._call(method, params, kind, timeout)
+        return await with_retries(lambda: self._call(method, params, kind, timeout))
+
+    async def _call(self, method: str, params: Sequence[object], kind: type[T], timeout: float | None) -> T:
         body = {"jsonrpc": "2.0", "id": "coordinator", "method": method, "params": list(params)}
         headers = {"Authorization": self._authorization()}
         reply = await self._http.post("/", json=body, headers=headers, timeout=timeout)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from functools import partial
 
 from msgspec import Struct
 
-from coordinator.adapters.http import HttpClient, Reply
+from coordinator.adapters.http import HttpClient, Reply, with_retries
 from coordinator.adapters.lightning import refusals
 from coordinator.ports.faults import Unreachable
 from coordinator_core.errors import Fault
@@ -62,19 +63,23 @@ async def missing(http: HttpClient, macaroon: Secret) -> tuple[str, ...] | None:
     """The CALLS that `macaroon` does not allow; None when the one of `http` may not ask. Raises Unreachable."""
     lacking: list[str] = []
     for call, (entity, action) in CALLS.items():
-        reply = await http.post(
-            "/v1/macaroon/checkpermissions",
-            json={
-                "macaroon": base64.b64encode(macaroon.reveal()).decode(),
-                "permissions": [{"entity": entity, "action": action}],
-                "fullMethod": call,
-            },
-        )
-        if refusals.is_not_allowed(reply):
+        question = {
+            "macaroon": base64.b64encode(macaroon.reveal()).decode(),
+            "permissions": [{"entity": entity, "action": action}],
+            "fullMethod": call,
+        }
+        # A POST that only reads: without it there is no start, so one broken connection must not decide.
+        allowed = await with_retries(partial(_ask, http, question))
+        if allowed is None:
             return None
-        if not _is_allowed(reply):
+        if not allowed:
             lacking.append(call)
     return tuple(lacking)
+
+
+async def _ask(http: HttpClient, question: Mapping[str, object]) -> bool | None:
+    reply = await http.post("/v1/macaroon/checkpermissions", json=question)
+    return None if refusals.is_not_allowed(reply) else _is_allowed(reply)
 
 
 def _is_allowed(reply: Reply) -> bool:

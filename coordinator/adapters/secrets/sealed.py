@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -54,15 +56,36 @@ class SealedSecrets:
 
     def signing_key(self, purpose: str) -> SecretKey:
         """See ports.secrets.SecretStore."""
-        return SecretKey.from_bytes(self._derive(f"signing/{purpose}"))
+        return self.signing_key_of(self._seed, purpose)
+
+    @staticmethod
+    def signing_key_of(seed: Secret, purpose: str) -> SecretKey:
+        """The signing key of a seed that belongs to no open store."""
+        return SecretKey.from_bytes(_derive(seed, f"signing/{purpose}"))
 
     def wallet_seed(self) -> Secret:
         """64 bytes for the on-chain wallet's BIP32 tree."""
         return Secret(self._derive("wallet", length=64))
 
     def _derive(self, purpose: str, length: int = 32) -> bytes:
-        info = f"coordinator/{purpose}".encode()
-        return HKDF(SHA256(), length, salt=b"coordinator-seed-1", info=info).derive(self._seed.reveal())
+        return _derive(self._seed, purpose, length)
+
+
+def unopened(seed: Secret, rows: Iterable[tuple[str, str, bytes]]) -> list[str]:
+    """Names of the secrets (lane, name, sealed) that this seed does not open. No plain text is kept."""
+    cipher = AESGCM(_derive(seed, "secret-store"))
+    closed: list[str] = []
+    for lane, name, sealed in rows:
+        try:
+            cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _context(lane, name))
+        except (InvalidTag, ValueError):
+            closed.append(f"{lane}/{name}")
+    return closed
+
+
+def _derive(seed: Secret, purpose: str, length: int = 32) -> bytes:
+    info = f"coordinator/{purpose}".encode()
+    return HKDF(SHA256(), length, salt=b"coordinator-seed-1", info=info).derive(seed.reveal())
 
 
 def _context(lane: str, name: str) -> bytes:

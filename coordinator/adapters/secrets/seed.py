@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from coordinator.adapters.secrets.private_file import write_private
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.secret import Secret
 
@@ -24,11 +24,17 @@ def load_or_create_seed(path: Path, passphrase: Secret) -> Secret:
         return _open(path.read_bytes(), passphrase)
     seed = Secret.random(32)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(_seal(seed, passphrase))
-        file.flush()
-        os.fsync(file.fileno())
+    write_private(path, _seal(seed, passphrase))
     return seed
+
+
+def open_seed(path: Path, passphrase: Secret) -> Secret:
+    """The seed in `path`, which has to be there. Raises InvalidInput."""
+    try:
+        return _open(path.read_bytes(), passphrase)
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise InvalidInput("seed file", reason, "restore it from the backup", fault=Fault.COORDINATOR) from error
 
 
 def _key(passphrase: Secret, salt: bytes) -> bytes:

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from coordinator.adapters.store import tables as t
 from coordinator.ports.alerts import AlertRow
-from coordinator_core.units import UnixTime
 
 
 class AlertStatements:
@@ -36,17 +35,7 @@ class AlertQueries:
     async def alerts(self) -> Sequence[AlertRow]:
         """See ports.alerts.AlertReads."""
         c = t.alert.c
+        query = select(t.alert).order_by(c.first.desc(), c.key)
         async with self._reader.connect() as connection:
-            rows = list(await connection.execute(select(t.alert).order_by(c.first.desc(), c.key)))
-        return [
-            AlertRow(
-                key=row.key,
-                summary=row.summary,
-                first=UnixTime(row.first),
-                last=UnixTime(row.last),
-                count=row.count,
-                told=UnixTime(row.told),
-                cleared=None if row.cleared is None else UnixTime(row.cleared),
-            )
-            for row in rows
-        ]
+            # By name of the column: a row has a method of its own called `count`.
+            return [AlertRow(**row) for row in (await connection.execute(query)).mappings()]

@@ -68,6 +68,13 @@ class OperatorQueries:
     def __init__(self, reader: AsyncEngine) -> None:
         self._reader = reader
 
+    async def unfinished(self) -> Sequence[str]:
+        """See ports.operating.OperatorReads."""
+        busy = select(t.duty.c.lane).where(_OPEN)
+        query = select(t.lane.c.id).where(or_(t.lane.c.terminal_at.is_(None), t.lane.c.id.in_(busy)))
+        async with self._reader.connect() as connection:
+            return [row.id for row in await connection.execute(query.order_by(t.lane.c.id))]
+
     async def stopped(self) -> Sequence[StoppedRow]:
         """See ports.operating.OperatorReads."""
         c = t.lane.c

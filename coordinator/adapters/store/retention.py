@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Select, Table, and_, delete, select, tuple_
+from sqlalchemy import Table, and_, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.adapters.store import tables as t
@@ -33,32 +33,32 @@ async def forget(connection: AsyncConnection, what: Leftover, keys: list[Any]) -
     return done.rowcount
 
 
-def _ended_lanes(before: UnixTime) -> Select[Any]:
+def _ended_lanes(before: UnixTime) -> Any:
     """Competitions that ended so long ago. A terminal state that is left again has no end."""
     return select(t.lane.c.id).where(t.lane.c.terminal_at < before)
 
 
-def _news(before: UnixTime) -> Select[Any]:
+def _news(before: UnixTime) -> Any:
     c = t.inbox.c
     return select(c.seq).where(c.status == DONE, c.response.is_(None), c.done_at < before)
 
 
-def _commands(before: UnixTime) -> Select[Any]:
+def _commands(before: UnixTime) -> Any:
     c = t.inbox.c
     return select(c.seq).where(c.status == DONE, c.done_at < before, c.lane.in_(_ended_lanes(before)))
 
 
-def _duties(before: UnixTime) -> Select[Any]:
+def _duties(before: UnixTime) -> Any:
     c = t.duty.c
     return select(c.id).where(_ENDED, c.done_at < before, c.lane.in_(_ended_lanes(before)))
 
 
-def _attempts(before: UnixTime) -> Select[Any]:
+def _attempts(before: UnixTime) -> Any:
     c = t.duty_attempt.c
     return select(c.duty, c.fence).where(c.ended_at < before)
 
 
-def _watches(before: UnixTime) -> Select[Any]:
+def _watches(before: UnixTime) -> Any:
     c = t.watch.c
     return select(c.keytype, c.key, c.lane).where(c.lane.in_(_ended_lanes(before)))
 

@@ -76,12 +76,10 @@ class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries):
 
     async def _checkpoint(self) -> None:
         """After a clean end one file holds everything. A copier that still reads keeps it as it was: no harm."""
-        connection = await self._writer.raw_connection()
-        try:
-            if connection.driver_connection is not None:
-                await connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            connection.close()
+        async with self._writer.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            if driver is not None:
+                await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @asynccontextmanager
     async def write(self) -> AsyncGenerator[SqliteTransaction]:

@@ -60,7 +60,9 @@ class ApprovalGiven(Struct, frozen=True, forbid_unknown_fields=True):
 
     def command(self) -> GivenApproval:
         """As the engine takes it."""
-        return GivenApproval(self.signing_session_id, msgspec.to_builtins(self.approval), self.x_user_signature)
+        # As JSON says it: to_builtins alone would keep the signature a tuple, which is no array to who reads JSON.
+        approval = msgspec.json.decode(msgspec.json.encode(self.approval))
+        return GivenApproval(self.signing_session_id, approval, self.x_user_signature)
 
 
 class Approvals(Struct, frozen=True, forbid_unknown_fields=True):

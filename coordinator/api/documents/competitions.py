@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from coordinator.api.documents.common import Attempt, EntryId, Json, Satoshi, StateName, Time, TxId
 from coordinator.engine.dependencies import Dependency
+from coordinator.engine.health import Status
 from coordinator.engine.new_money import OPERATOR
 from coordinator_core.competition.documents import Hex32
 from coordinator_core.competition.picks import Pick
@@ -111,6 +112,13 @@ class ContractView(Struct, forbid_unknown_fields=True):
     """The oracle's signed statement, byte for byte."""
 
 
+class Freeze(Struct, forbid_unknown_fields=True):
+    """An operator lets no new money in."""
+
+    reason: str
+    since: Time
+
+
 class ChainStatus(Struct, forbid_unknown_fields=True):
     """Chain and clocks as the engine sees them."""
 
@@ -119,3 +127,10 @@ class ChainStatus(Struct, forbid_unknown_fields=True):
     now: Time
     wall: Time
     away: list[Away]
+    health: Status
+    chain_lag: int | None
+    """Blocks of the node that the engine has not seen yet; null while unknown."""
+    competitions: dict[str, int] | None
+    """By state; null while they cannot be counted."""
+    frozen: Freeze | None
+    """Why an operator lets no new money in."""

@@ -13,6 +13,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.types import Guard
 
 from coordinator.api.context import Api, lane_id
+from coordinator.api.pages import status as status_page
 from coordinator.api.pages.market import MarketBoard
 from coordinator.api.pages.rendering import entity_tag, html, is_known, render
 from coordinator.engine.new_money import NewMoney
@@ -114,7 +115,7 @@ def router(guards: Sequence[Guard]) -> Router:
     board = MarketBoard()
     return Router(
         "/",
-        route_handlers=[competitions, competitions_live, competition, competition_live],
+        route_handlers=[competitions, competitions_live, competition, competition_live, status_page.status],
         dependencies={"board": Provide(lambda: board, sync_to_thread=False)},
         guards=guards,
         include_in_schema=False,

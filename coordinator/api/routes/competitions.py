@@ -16,6 +16,7 @@ from coordinator.api.operation import described
 from coordinator.api.problem import NotThereYet
 from coordinator.domain.facts import EntriesPosted, OracleEvent, Pinned, Published
 from coordinator.views import competition as views
+from coordinator.views.status import counts
 from coordinator_core.competition.terms import Terms
 
 
@@ -68,14 +69,20 @@ async def show_contract(api: NamedDependency[Api], competition: FromPath[UUID]) 
 
 @get("/status", operation_class=described({200: ChainStatus}))
 async def status(api: NamedDependency[Api]) -> dict[str, Any]:
-    """Chain and clock as the engine sees them."""
-    tip = await api.engine.clock.tip()
+    """Chain, clock and services as the engine sees them, and whether the work goes on."""
+    engine = api.engine
+    report, money = engine.health.report(), engine.new_money()
+    tip = await engine.clock.tip()
     return {
         "tip": tip.height,
         "tip_hash": tip.block_hash,
-        "now": await api.engine.clock.domain(),
-        "wall": api.engine.clock.wall(),
-        "away": msgspec.to_builtins(api.engine.dependencies.away),
+        "now": await engine.clock.domain(),
+        "wall": engine.clock.wall(),
+        "away": msgspec.to_builtins(money.away),
+        "health": report.status.value,
+        "chain_lag": report.work.chain_lag_blocks,
+        "competitions": counts(engine.health.progress),
+        "frozen": msgspec.to_builtins(money.frozen),
     }
 
 

@@ -12,6 +12,7 @@ from coordinator.ports.keymeld import (
     ApprovalRefused,
     EnclaveChanged,
     ForwardedApproval,
+    HeaderUsed,
     KeygenState,
     NotReady,
     QuotaExceeded,
@@ -190,7 +191,7 @@ async def test_a_header_works_once(attempt: Any, gateway: KeymeldGateway) -> Non
     approval = ParticipantApproval.sign(player, batch.signing_session_id, batch.items, now)
     sent = ForwardedApproval(batch.signing_session_id, approval, player.header(batch.signing_session_id, now))
     await gateway.approve(sent)
-    with pytest.raises(ApprovalRefused):
+    with pytest.raises(HeaderUsed):
         await gateway.approve(sent)
 
 

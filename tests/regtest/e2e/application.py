@@ -9,13 +9,16 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from coordinator.cli.embedded import Stack
 from coordinator.engine.executors.contracts import FEE_TARGET_BLOCKS
+from coordinator.player.play import Player
 from tests.e2e.application import TestApp
 from tests.e2e.mock_oracle import MockOracle
+from tests.e2e.waiting import wait_for
 from tests.regtest.e2e.chain import RealChain
+from tests.regtest.e2e.lightning_books import payments
 from tests.regtest.e2e.services import COORDINATOR, SAT_PER_VBYTE, RealServices, start_stack
 from tools.regtest import Rig
 from tools.regtest.lnd import Lnd
@@ -44,6 +47,15 @@ class RealApp(TestApp):
     def coordinator_node(self) -> Lnd:
         """The coordinator's Lightning node."""
         return self.rig[COORDINATOR]
+
+    async def payment(self, player: Player, status: str) -> dict[str, Any]:
+        """The payment of a player's ticket in its own node, once it has a status: the payer hears last."""
+
+        async def there() -> dict[str, Any] | None:
+            found = (await self.services.blocking(payments, self.services.node_of(player)))[player.ticket_hash]
+            return found if found["status"] == status else None
+
+        return await wait_for(there, f"a payment {status}")
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from tests.e2e.books import lightning_account
 from tests.e2e.mock_oracle import Outcome
 from tests.regtest.e2e.application import RealApp
 from tests.regtest.e2e.daemon_books import require_daemon_books
-from tests.regtest.e2e.lightning_books import invoice, payments
+from tests.regtest.e2e.lightning_books import invoice
 from tests.regtest.e2e.services import COORDINATOR
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -63,9 +63,7 @@ async def _tickets(app: RealApp, competition: Competition) -> list[dict[str, Any
 
 async def _require_paid_over_two_hops(app: RealApp, player: Player, not_before: int) -> None:
     """The player's node got the preimage after `not_before` (nanoseconds), from two hops away."""
-    node = app.services.node_of(player)
-    payment = (await app.services.blocking(payments, node))[player.ticket_hash]
-    assert payment["status"] == "SUCCEEDED"
+    payment = await app.payment(player, "SUCCEEDED")
     [htlc] = [one for one in payment["htlcs"] if one["status"] == "SUCCEEDED"]
     assert int(htlc["resolve_time_ns"]) >= not_before
     hops = [hop["pub_key"] for hop in htlc["route"]["hops"]]

@@ -11,6 +11,7 @@ from coordinator_core.claim_kit import ClaimDestination, ClaimKit, ClaimPlan, No
 from coordinator_core.transaction import OutPoint
 from tests.e2e.application import Competition
 from tests.e2e.mock_oracle import Outcome
+from tests.e2e.waiting import wait_for
 from tests.regtest.e2e.application import RealApp
 from tests.regtest.e2e.daemon_books import require_daemon_books
 
@@ -63,7 +64,7 @@ async def _plan(competition: Competition, player: Player, attestation: bytes) ->
     return plan_claim(
         kit,
         attestation,
-        ticket_preimage=await player.ticket_preimage(),
+        ticket_preimage=await wait_for(player.ticket_preimage, "the preimage in the player's wallet"),
         entry_key=key,
         destination=ClaimDestination(script, FEE_RATE),
     )

@@ -21,8 +21,9 @@ from tools.daemons.locate import Daemons, daemons
 from tools.regtest import Rig
 
 ROUNDS, PLAYERS = 20, 4
-ROW = "{number:>3}  {state:<10} {seconds:>5.0f} s  {kills}"
-COST_OF_ERRORS = "the daemons' logs are kept in"
+HEAD = "  #  result      seconds  killed@phase"
+ROW = "{number:>3}  {state:<10}  {seconds:>7.0f}  {kills}"
+KEPT = "logs and data of all daemons are kept in"
 
 
 @click.command()
@@ -34,17 +35,22 @@ def soak(rounds: int, players: int, kills: int, seed: int | None) -> None:
     """Play so many competitions in a row; exits with 1 if a satoshi is missing or one does not end."""
     chosen = secrets.randbelow(2**32) if seed is None else seed
     click.echo(f"soak: {rounds} competitions of {players} players, seed {chosen}")
+    click.echo(HEAD)
     try:
         found = daemons()
     except DaemonsError as error:
         raise click.ClickException(str(error)) from None
     folder = Path(tempfile.mkdtemp(prefix="coordinator-soak-"))
-    results = asyncio.run(_run(found, folder, plan(rounds, chosen, kills), players, chosen))
+    try:
+        results = asyncio.run(_run(found, folder, plan(rounds, chosen, kills), players, chosen))
+    except BaseException:
+        click.echo(f"BROKEN OFF; {KEPT} {folder}")
+        raise
     if len(results) == rounds and all(result.is_good for result in results):
         shutil.rmtree(folder, ignore_errors=True)
         click.echo(f"PASSED: {rounds} competitions ended, no satoshi is missing")
         return
-    click.echo(f"FAILED in competition {len(results)} of {rounds}; {COST_OF_ERRORS} {folder}")
+    click.echo(f"FAILED in competition {len(results)} of {rounds}; {KEPT} {folder}")
     sys.exit(1)
 
 

@@ -17,12 +17,11 @@ from tools.regtest.lnd import Lnd
 
 
 class Killer:
-    """Kills what a plan says. `killed` is what was killed so far, in order."""
+    """Kills what a plan says."""
 
     def __init__(self, app: SoakApp, seed: int) -> None:
         self._app = app
         self._chance = random.Random(seed)
-        self.killed: list[Kill] = []
         self._deeds: Mapping[Victim, Callable[[float], None]] = {
             Victim.BITCOIND: self._bitcoind,
             Victim.LND_COORDINATOR: lambda away: self._lnd(self._app.rig[COORDINATOR], away),
@@ -44,7 +43,6 @@ class Killer:
         for kill in kills:
             await asyncio.sleep(kill.delay)
             async with self._app.quiet:
-                self.killed.append(kill)
                 await asyncio.to_thread(self._deeds[kill.victim], kill.away)
             if kill.victim is Victim.BITCOIND:
                 # What it had learnt of fees was in its memory.

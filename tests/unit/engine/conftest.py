@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import shutil
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -23,6 +26,8 @@ from coordinator.engine.wakeups import Wakeups
 from coordinator_core.competition.terms import Terms
 from coordinator_core.units import Blocks
 from tests.support import lanes as b
+from tests.support.attempt import Attempt, Prepared
+from tests.support.keymeld_book import BookKeymeld
 from tests.support.lanes import Story
 from tests.support.ports import Clock, DataChain, LedgerLightning, MemorySecrets
 from tests.support.scene import BookOracle, BookWallet
@@ -123,3 +128,21 @@ def bench(house: House) -> Bench:
     )
     house.clock.seconds = b.WALL
     return Bench(house, services)
+
+
+@pytest.fixture
+def book() -> BookKeymeld:
+    return BookKeymeld(b.WALL)
+
+
+@pytest.fixture
+def attempt(bench: Bench, book: BookKeymeld) -> Attempt:
+    """The first attempt of the closing, with nothing done yet."""
+    bench.services = dataclasses.replace(bench.services, keymeld=book)
+    return Attempt(bench.services, book)
+
+
+@pytest.fixture(scope="session")
+def prepared(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    database = tmp_path_factory.mktemp("attempt") / "open.db"
+    return asyncio.run(Prepared.make(Path(shutil.copy(migrated, database))))

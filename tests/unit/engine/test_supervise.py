@@ -61,7 +61,7 @@ def end() -> None:
 
 async def supervised(*children: Child) -> None:
     tasks = [asyncio.create_task(_supervise(f"loop {n}", child)) for n, child in enumerate(children)]
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(60):
         for child in children:
             await child.steady.wait()
     for task in tasks:

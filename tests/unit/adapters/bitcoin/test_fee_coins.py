@@ -40,8 +40,8 @@ class Unspent:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = await SqliteStore.open(tmp_path / "c.sqlite")
+async def store(new_database: Path) -> AsyncIterator[SqliteStore]:
+    opened = await SqliteStore.open(new_database)
     yield opened
     await opened.close()
 

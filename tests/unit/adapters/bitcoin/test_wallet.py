@@ -46,8 +46,8 @@ class Coins:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = await SqliteStore.open(tmp_path / "c.sqlite")
+async def store(new_database: Path) -> AsyncIterator[SqliteStore]:
+    opened = await SqliteStore.open(new_database)
     yield opened
     await opened.close()
 
@@ -87,11 +87,11 @@ async def test_addresses_are_those_of_bip86(store: SqliteStore) -> None:
     assert (await wallet.script_for("a", "deposit")).hex() == "5120" + output_key
 
 
-async def test_a_purpose_has_one_address_for_ever(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "c.sqlite")
+async def test_a_purpose_has_one_address_for_ever(new_database: Path) -> None:
+    store = await SqliteStore.open(new_database)
     first = [await make(store, Coins()).script_for(*name) for name in (("a", "x"), ("a", "y"), ("b", "x"))]
     await store.close()
-    store = await SqliteStore.open(tmp_path / "c.sqlite")
+    store = await SqliteStore.open(new_database)
     wallet = make(store, Coins())
     again = [await wallet.script_for(*name) for name in (("b", "x"), ("a", "y"), ("a", "x"), ("c", "x"))]
     await store.close()
@@ -120,9 +120,9 @@ async def test_a_signed_plan_has_the_planned_txid(funded: tuple[OnchainWallet, C
     assert 0 <= plan.fee * 1_000 - RATE * signed.weight <= 1_000 * len(plan.coins)
 
 
-async def test_plans_and_reservations_survive_a_restart(tmp_path: Path) -> None:
+async def test_plans_and_reservations_survive_a_restart(new_database: Path) -> None:
     coins = Coins()
-    store = await SqliteStore.open(tmp_path / "c.sqlite")
+    store = await SqliteStore.open(new_database)
     wallet = make(store, coins)
     script = await wallet.script_for("operator", "deposit")
     coins.add(script, 300_000)
@@ -130,7 +130,7 @@ async def test_plans_and_reservations_survive_a_restart(tmp_path: Path) -> None:
     plan = await wallet.plan_funding("a", "funding/1", OUTPUT, RATE)
     await store.close()
 
-    store = await SqliteStore.open(tmp_path / "c.sqlite")
+    store = await SqliteStore.open(new_database)
     wallet = make(store, coins)
     assert await wallet.plan_funding("a", "funding/1", OUTPUT, RATE) == plan
     other = await wallet.plan_funding("b", "funding/1", OUTPUT, RATE)

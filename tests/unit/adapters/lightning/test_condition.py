@@ -133,3 +133,9 @@ def test_what_differs_between_versions(version: str, numbers: tuple[int, int, in
     if note:
         assert f"LND {versions.TESTED} was" in note
         assert f"{delta} blocks" in note
+
+
+async def test_one_broken_answer_about_rights_does_not_bar_the_start(play: Play, by_hand: Hand) -> None:
+    path = "/v1/macaroon/checkpermissions"
+    broken, allowed = by_hand("POST", path, {}, status=500), by_hand("POST", path, {"valid": True})
+    assert (await examine("getinfo", broken, allowed, play=play)).is_ready

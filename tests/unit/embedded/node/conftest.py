@@ -25,7 +25,8 @@ REPLACEABLE = 0xFFFFFFFD
 
 @pytest.fixture
 def options() -> NodeOptions:
-    return NodeOptions(start_time=START, frozen=True)
+    """A short chain: its blocks take most of a test's time, and eleven coinbases can be spent."""
+    return NodeOptions(start_time=START, frozen=True, bootstrap_blocks=110)
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def node(tmp_path: Path, options: NodeOptions) -> Iterator[EmbeddedNode]:
 
 @pytest.fixture(scope="module")
 def shared_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNode]:
-    options = NodeOptions(start_time=START, frozen=True)
+    options = NodeOptions(start_time=START, frozen=True, bootstrap_blocks=110)
     with EmbeddedNode(tmp_path_factory.mktemp("shared") / "node", options) as opened:
         yield opened
 

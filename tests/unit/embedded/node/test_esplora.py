@@ -13,8 +13,12 @@ from coordinator.embedded.node.block import merkle_root
 from coordinator.embedded.node.codec import display_hex, hash256
 from coordinator.embedded.node.esplora.routes import ROUTES, answer
 from coordinator.embedded.node.index import script_hash
-from coordinator.embedded.node.node import EmbeddedNode
+from coordinator.embedded.node.node import EmbeddedNode, NodeOptions
 from coordinator.embedded.node.rpc.method import Context
+
+BY_DEFAULT = pytest.mark.parametrize(
+    "options", [NodeOptions(start_time=1_795_000_000, frozen=True)], ids=["chain as long as by default"]
+)
 
 
 @pytest.fixture
@@ -43,6 +47,7 @@ def post(context: Context) -> Callable[[str, bytes], tuple[int, str]]:
     return do
 
 
+@BY_DEFAULT
 def test_tip_and_blocks(node: EmbeddedNode, get: Callable[[str], Any]) -> None:
     tip = display_hex(node.tip.hash)
     assert get("/blocks/tip/height") == str(node.height)
@@ -137,6 +142,7 @@ def test_scripts(
         assert [t["txid"] for t in get(f"{base}/txs/chain/{confirmed[0]}")] == confirmed[1:]
 
 
+@BY_DEFAULT
 def test_pages_of_history_meet(node: EmbeddedNode, get: Callable[[str], Any]) -> None:
     base = f"/scripthash/{script_hash(node.faucet.script).hex()}/txs/chain"
     seen: list[str] = []

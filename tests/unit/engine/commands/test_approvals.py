@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,13 +20,25 @@ from coordinator_core.errors import Fault, InvalidInput, Misuse, Refused
 from coordinator_core.keymeld.approval import ParticipantApproval
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
-from tests.support.attempt import ROSTER, Attempt, altered
+from tests.support.attempt import ROSTER, Attempt, Prepared, altered
 from tests.support.keymeld_book import BookKeymeld
 from tests.support.scene import PLAYERS, Player
 
 ME, OTHER = PLAYERS[0], PLAYERS[1]
 AT = b.WALL
 NOBODY = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.fixture
+def new_database(prepared: Prepared, tmp_path: Path) -> Path:
+    """One in which the batches of an attempt are open."""
+    return Path(shutil.copy(prepared.database, tmp_path / "coordinator.db"))
+
+
+@pytest.fixture
+def attempt(attempt: Attempt, prepared: Prepared) -> Attempt:
+    attempt.prepared = prepared
+    return attempt
 
 
 @pytest.fixture
@@ -146,6 +160,14 @@ class TestOthers:
     async def test_a_session_that_opened_after_the_batches_were_read(self, attempt: Attempt, session: str) -> None:
         unread = Evidence({}, UnixTime(AT))
         await refused(attempt, await given(attempt, session), "signing_session_id", kind=Conflict, seen=unread)
+
+    async def test_a_session_that_was_replaced_after_the_batches_were_read(
+        self, attempt: Attempt, session: str
+    ) -> None:
+        one = await given(attempt, session)
+        seen = await evidence(attempt.services, attempt.story.lane, 1, [session])
+        await attempt.spare(session)
+        await refused(attempt, one, "signing_session_id", kind=Conflict, seen=seen)
 
     async def test_of_another_attempt(self, attempt: Attempt, session: str) -> None:
         one = await given(attempt, session)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from coordinator_core.errors import Misuse, VerificationFailed
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
 from tests.support import scene
-from tests.support.attempt import ROSTER, Attempt
+from tests.support.attempt import ROSTER, Attempt, Prepared
 from tests.support.keymeld_book import BookKeymeld, refusal
 from tests.support.scene import PLAYERS
 
@@ -29,6 +31,20 @@ AT = b.WALL
 
 def fault(reason: str = "no") -> Done:
     return Done([f.AttemptFault(attempt=1, reason=reason)])
+
+
+class Prepares:
+    """Tests that begin with open batches."""
+
+    @pytest.fixture
+    def new_database(self, prepared: Prepared, tmp_path: Path) -> Path:
+        """One in which the batches of an attempt are open."""
+        return Path(shutil.copy(prepared.database, tmp_path / "coordinator.db"))
+
+    @pytest.fixture
+    def attempt(self, attempt: Attempt, prepared: Prepared) -> Attempt:
+        attempt.prepared = prepared
+        return attempt
 
 
 class TestOpenBatches:
@@ -84,7 +100,7 @@ class TestOpenBatches:
         assert book.made("start_signing") == 0
 
 
-class TestSpare:
+class TestSpare(Prepares):
     async def test_holds_exactly_the_items_of_the_batch_it_replaces(self, attempt: Attempt, book: BookKeymeld) -> None:
         (batch,) = await attempt.batches()
         (spare,) = (await attempt.spare(batch.session_id)).facts
@@ -126,7 +142,7 @@ class TestSpare:
             await attempt.spare("11111111-1111-4111-8111-111111111111")
 
 
-class TestForward:
+class TestForward(Prepares):
     def forwarded(self, session_id: str, player: scene.Player = PLAYERS[0]) -> Done:
         return Done([f.Forwarded(attempt=1, entry_id=player.name, session_id=session_id)])
 
@@ -199,7 +215,7 @@ class TestForward:
         assert len(book.headers) == 1
 
 
-class TestCollect:
+class TestCollect(Prepares):
     async def test_signatures_are_kept_as_they_were_verified(self, attempt: Attempt) -> None:
         (batch,) = await attempt.batches()
         await attempt.approve(PLAYERS, batch.session_id, AT)

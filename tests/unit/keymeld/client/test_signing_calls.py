@@ -11,6 +11,7 @@ from coordinator.ports.faults import Rejected, Unreachable
 from coordinator.ports.keymeld import (
     ApprovalRefused,
     ForwardedApproval,
+    HeaderUsed,
     NotReady,
     QuotaExceeded,
     SessionFailed,
@@ -224,7 +225,7 @@ async def test_an_approval_is_forwarded_as_it_came(gateway: KeymeldGateway, sess
     [
         (404, "Signing session not ready - session initialization still in progress", NotReady),
         (404, "Session not found", SessionGone),
-        (401, "Authentication proof already used", ApprovalRefused),
+        (401, "Authentication proof already used", HeaderUsed),
         (400, "Approval expired", ApprovalRefused),
         (500, "Internal server error", Unreachable),
         (429, "rate limited", Unreachable),
