@@ -21,8 +21,10 @@ from coordinator_core.nostr.nip19 import npub, parse_npub
 from coordinator_core.secret import Secret
 
 PREFIX = "COORDINATOR_"
-SECRETS = ("PASSPHRASE", "BITCOIN_RPC_PASSWORD", "ALERT_WEBHOOK")
+SECRETS = ("PASSPHRASE", "BITCOIN_RPC_PASSWORD")
 """Variables that hold a secret, or with _FILE behind their name the path of one."""
+OPTIONAL_SECRETS = ("ALERT_WEBHOOK",)
+"""The same, for what not everybody has."""
 SWITCHES = ("REGTEST",)
 """Variables of `./dev regtest`, whose coordinators inherit them: no settings."""
 Network = Literal["mainnet", "testnet4", "signet", "regtest"]
@@ -163,7 +165,7 @@ def _override(values: dict[str, Any], environment: Mapping[str, str]) -> None:
     sections = {f.name.upper(): f.name for f in fields if isinstance(f.type, type) and issubclass(f.type, Struct)}
     for variable, text in environment.items():
         name = variable.removeprefix(PREFIX)
-        if name == variable or name.removesuffix("_FILE") in SECRETS or name in SWITCHES:
+        if name == variable or name.removesuffix("_FILE") in (*SECRETS, *OPTIONAL_SECRETS) or name in SWITCHES:
             continue
         section = next((s for s in sections if name.startswith(f"{s}_")), None)
         if section is None:

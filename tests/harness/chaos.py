@@ -23,7 +23,7 @@ from coordinator_core.errors import CoreError
 from tests.harness.progress import Progress, Stuck
 from tests.harness.verdict import Evidence, Row, judge
 from tests.harness.wave import Wave
-from tests.harness.world import ChaosWorld
+from tests.harness.world import SERVICES, ChaosWorld
 
 COIN: Final = 3_000_000
 COINS: Final = 16
@@ -33,6 +33,8 @@ STEPS: Final = 28
 """Of a competition and its players together, about."""
 WAVES: Final = 200
 TELL_SECONDS: Final = 10.0
+OUTAGE_SECONDS: Final = 30.0
+OUTAGE_AFTER: Final = (2.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,24 @@ async def _play(options: Options, world: ChaosWorld, waves: list[Wave]) -> None:
         left -= size
         wave = Wave(world, number, size, random.Random(f"{options.seed}/wave/{number}"))
         waves.append(wave)
-        await wave.run()
+        outage = asyncio.create_task(_outage(world, number, random.Random(f"{options.seed}/outage/{number}")))
+        try:
+            await wave.run()
+        finally:
+            outage.cancel()
+            await asyncio.gather(outage, return_exceptions=True)
         print(f"wave {number}: {size} competitions ended, {progress.killed} kills", file=sys.stderr, flush=True)
+
+
+async def _outage(world: ChaosWorld, number: int, rng: random.Random) -> None:
+    """From the second wave on one service after another is away for a while, at any moment of the wave."""
+    if number == 1:
+        return
+    name = SERVICES[number % len(SERVICES)]
+    await asyncio.sleep(rng.uniform(*OUTAGE_AFTER))
+    print(f"wave {number}: {name} is away for {OUTAGE_SECONDS:g} s", file=sys.stderr, flush=True)
+    world.outages += 1
+    world.part(name, OUTAGE_SECONDS)
 
 
 def _figures(options: Options, world: ChaosWorld, waves: list[Wave], seconds: float) -> dict[str, object]:
@@ -157,6 +175,7 @@ def _figures(options: Options, world: ChaosWorld, waves: list[Wave], seconds: fl
         "SIGTERM": f"{len(ends)}, longest {max(ends, default=0.0):.1f} s",
         "calls": calls,
         "faults": f"{sum(faults.values())} ({', '.join(f'{n} {kind}' for kind, n in faults.most_common())})",
+        "outages of 30 s": world.outages,
         "effects seen": len(world.ledger.effects),
     }
 

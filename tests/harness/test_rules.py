@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from coordinator_core.transaction import OutPoint, Transaction, TxIn, TxOut
+from coordinator_core.units import Sats
 from tests.harness import rules
 from tests.harness.ledger import SETTLE, Effect, Ledger
 from tests.harness.lives import Counts, Termination
@@ -59,7 +60,7 @@ def pinned(attempt: int = 1) -> Pinned:
 
 
 def transaction(spends: int, script: bytes = FUNDING_SCRIPT) -> Transaction:
-    return Transaction((TxIn(OutPoint(bytes([spends]) * 32, 0), 0),), (TxOut(1_000, script),))
+    return Transaction((TxIn(OutPoint(bytes([spends]) * 32, 0), 0),), (TxOut(Sats(1_000), script),))
 
 
 def block(height: int, *transactions: Transaction) -> Block:

@@ -21,6 +21,7 @@ from tests.harness.world import ChaosWorld
 PLAYERS: Final = 3
 HOUR, DAY = 3_600, 86_400
 LOOK_SECONDS: Final = 0.25
+PRESSED: Final = 50
 CLOSING: Final = {"sealing": 300, "entries": 300, "approvals": 300, "signatures": 300, "kickoff_grace": 3_600}
 """Seconds: windows end when everyone is done, however slow the machine; how they end otherwise is not tested here."""
 ENDED: Final = frozenset({"completed", "cancelled", "failed"})
@@ -185,8 +186,14 @@ class Wave:
         async def take() -> None:
             contest.results[player.entry_id] = await player.take_prize(keep_key=contest.number % 4 == 1)
 
-        if player.kit is not None:
+        if player.kit is None:
+            return
+        pressing = asyncio.create_task(_press(player))
+        try:
             await self._persistently(take)
+        finally:
+            pressing.cancel()
+            await asyncio.gather(pressing, return_exceptions=True)
 
     async def _persistently(self, act: Callable[[], Awaitable[Any]]) -> None:
         """As someone at a page does: what was not answered, or refused for now, is tried again."""
@@ -243,6 +250,16 @@ class Wave:
         for contest in self.contests:
             for player in contest.players:
                 await player.close()
+
+
+async def _press(player: Player) -> None:
+    """A winner who presses the button again and again: one payment has to come of it, however many are answered."""
+    while not player.payout_request:  # noqa: ASYNC110  (nothing tells an event of it)
+        await asyncio.sleep(LOOK_SECONDS)
+    body = {"payment_request": player.payout_request, "payout_preimage": None}
+    asked = [player.api.send(f"{player.own}/payout", body, object, signed=True) for _ in range(PRESSED)]
+    # Answers are refusals once it is under way, and none at all from a dead coordinator: Lightning's books tell.
+    await asyncio.gather(*asked, return_exceptions=True)
 
 
 def _iso(moment: int) -> str:

@@ -42,6 +42,7 @@ class ChaosWorld:
         self.stack = Stack(directory / "world")
         self.faults = {name: FaultSource(f"{seed}/faults/{name}", faults) for name in SERVICES}
         self.ledger = Ledger(self._height)
+        self.outages = 0
         self._seed = seed
         self._proxies: dict[str, FaultProxy] = {}
         self._exits = AsyncExitStack()

@@ -21,8 +21,8 @@ def show_attention(found: Sequence[Mapping[str, Any]]) -> None:
         place = item["competition"] or "coordinator"
         age = timedelta(seconds=int(item["age"]))
         click.echo(one_line(f"{item['kind']}: {place}, {item['subject']}, for {age}"))
-        click.echo(one_line(f"  {item['reason']}"))
-        click.echo(one_line(f"  {item['fix']}"))
+        click.echo(f"  {one_line(item['reason'])}")
+        click.echo(f"  {one_line(item['fix'])}")
 
 
 def show_audit(lines: Sequence[Mapping[str, Any]]) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import msgspec
+import structlog
 
 from coordinator.cli.chosen import Chosen, choose
 from coordinator.cli.doctor.report import Check, Verdict, report, show
@@ -30,13 +34,26 @@ def doctor(path: Path | None, *, offline: bool, as_json: bool) -> None:
     with errors_end_the_command():
         chosen = choose(path)
         settings = load_settings(chosen.path)
-    found = report([*_here(settings, chosen), *(() if offline else asyncio.run(_outside(settings)))])
+    with _quiet():
+        found = report([*_here(settings, chosen), *(() if offline else asyncio.run(_outside(settings)))])
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:
         show(found)
     if not found.sound:
         raise click.exceptions.Exit(EXIT_FAILED)
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """What the clients would log stands in the checks; stdout is the report's."""
+    before = structlog.get_config()
+    silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
+    structlog.configure(wrapper_class=silent, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _here(settings: Settings, chosen: Chosen) -> Iterator[Check]:

@@ -47,6 +47,6 @@ def report(checks: Sequence[Check]) -> Report:
 def show(found: Report) -> None:
     """One line a check, and what to do about it."""
     for check in found.checks:
-        click.echo(one_line(f"{check.verdict.value:8}{check.name}: {check.detail}"))
+        click.echo(f"{check.verdict.value:8} {one_line(f'{check.name}: {check.detail}')}")
         if check.fix:
-            click.echo(one_line(f"        {check.fix}"))
+            click.echo(f"{'':8} {one_line(check.fix)}")

@@ -21,8 +21,8 @@ from tools.daemons.locate import Daemons, daemons
 from tools.regtest import Rig
 
 ROUNDS, PLAYERS = 20, 4
-HEAD = "  #  result      seconds  killed@phase"
-ROW = "{number:>3}  {state:<10}  {seconds:>7.0f}  {kills}"
+HEAD = "  #  result      seats  seconds  killed@phase"
+ROW = "{number:>3}  {state:<10}  {seats:>5}  {seconds:>7.0f}  {kills}"
 KEPT = "logs and data of all daemons are kept in"
 
 
@@ -74,8 +74,8 @@ async def _run(found: Daemons, folder: Path, rounds: tuple[Round, ...], players:
 
 
 def _print(planned: Round, result: Result) -> None:
-    row = ROW.format(number=planned.number, state=result.state, seconds=result.seconds, kills=told(planned.kills))
-    click.echo(row)
+    shown = {"state": result.state, "seats": result.seats, "seconds": result.seconds}
+    click.echo(ROW.format(number=planned.number, kills=told(planned.kills), **shown))
     if result.state != "completed" and result.reason:
         click.echo(f"     {result.competition}: {result.reason}")
     if result.loss:

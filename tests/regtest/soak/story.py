@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -14,14 +15,18 @@ from coordinator.player.play import Player
 from coordinator.player.wallet import PaymentFailed
 from tests.e2e.application import DAY, HOUR, Competition
 from tests.regtest.e2e.daemon_books import require_daemon_books
+from tests.regtest.e2e.lightning_books import payments
 from tests.regtest.soak.killer import Killer
 from tests.regtest.soak.plan import Phase, Round
 from tests.regtest.soak.world import SoakApp
+from tools.regtest.lnd import Lnd
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 300.0
 """For one phase with its kills."""
+JOIN_SECONDS = 120.0
+"""For one player to get a seat."""
 AGAIN_SECONDS = 1.0
 PAUSED = 503
 CLOSING = {"sealing": 60, "entries": 60, "approvals": 60, "signatures": 60, "kickoff_grace": 600}
@@ -37,6 +42,7 @@ class Result:
     competition: str
     state: str
     reason: str
+    seats: int
     seconds: float
     loss: str = ""
     """Why the books are not balanced, or where the competition hung; empty when all is well."""
@@ -54,6 +60,7 @@ class Story:
         self._app = app
         self._killer = killer
         self._players = players
+        self._seated: list[Player] = []
 
     async def play(self, planned: Round) -> Result:
         """To the end, whatever it is; a scenario that hangs or books that do not balance are in the result."""
@@ -68,8 +75,8 @@ class Story:
             loss = _told(error)
         shown = await self._app.show(competition.id) or {"state": "unknown", "reason": ""}
         await self._app.close()
-        reason = str(shown["reason"] or "")
-        return Result(competition.id, str(shown["state"]), reason, time.monotonic() - began, loss)
+        reason, seats = str(shown["reason"] or ""), len(self._seated)
+        return Result(competition.id, str(shown["state"]), reason, seats, time.monotonic() - began, loss)
 
     async def _create(self, planned: Round) -> Competition:
         start = await self._app.chain.refresh()
@@ -109,15 +116,24 @@ class Story:
 
     async def _sell(self, competition: Competition) -> None:
         await self._app.invite(competition, self._players)
-        joins = [
-            _again(lambda player=player, number=number: player.join(self._app.picks(competition, number)))
-            for number, player in enumerate(competition.players)
-        ]
-        await asyncio.gather(*joins)
+        numbered = enumerate(competition.players)
+        joined = await asyncio.gather(*(self._join(competition, number, player) for number, player in numbered))
+        self._seated = [player for player, seated in zip(competition.players, joined, strict=True) if seated]
+
+    async def _join(self, competition: Competition, number: int, player: Player) -> bool:
+        """Whether the player has a seat. Without one is who has to wait for a node that lost its own payment."""
+        try:
+            async with asyncio.timeout(JOIN_SECONDS):
+                await _again(lambda: player.join(self._app.picks(competition, number)))
+        except TimeoutError:
+            if await self._app.services.blocking(is_stranded, self._app.services.node_of(player), player.ticket_hash):
+                return False
+            raise
+        return True
 
     async def _close(self, competition: Competition) -> None:
         await self._app.close_entries(competition)
-        await asyncio.gather(*(player.keep_appointment() for player in competition.players))
+        await asyncio.gather(*(player.keep_appointment() for player in self._seated))
         await self._reach(competition, "funding_broadcasted", "funding_confirmed")
 
     async def _fund(self, competition: Competition) -> None:
@@ -136,7 +152,7 @@ class Story:
         await self._app.confirm_first(competition)
 
     async def _pay(self, competition: Competition) -> None:
-        await asyncio.gather(*(_take_prize(player) for player in competition.players if player.kit is not None))
+        await asyncio.gather(*(_take_prize(player) for player in self._seated if player.kit is not None))
         await self._reach(competition, "completed", each=self._app.mine_blocks)
 
     async def _reach(
@@ -150,6 +166,18 @@ class Story:
             if each is not None:
                 await each()
             await asyncio.sleep(AGAIN_SECONDS / 4)
+
+
+def is_stranded(node: Lnd, payment_hash: str) -> bool:
+    """Whether LND waits for a payment (hash in hex) that no channel of its holds.
+
+    A node that is killed between noting a payment and putting it into a channel waits for its result for ever. Nothing
+    left it; whose node it is has to pay another invoice.
+    """
+    payment = payments(node).get(payment_hash)
+    held = [htlc for one in node.get("/v1/channels")["channels"] for htlc in one["pending_htlcs"]]
+    offered = {base64.b64decode(htlc["hash_lock"]).hex() for htlc in held}
+    return payment is not None and payment["status"] == "IN_FLIGHT" and payment_hash not in offered
 
 
 async def _take_prize(player: Player) -> str:

@@ -18,7 +18,13 @@ BODIES = {
     ("post", "/api/v1/competitions/{competition}/entries/{entry}/key"): "KeyBody",
     ("post", "/api/v1/operator/competitions"): "DraftBody",
     ("post", "/api/v1/operator/budget"): "DraftBody",
-    ("post", "/api/v1/operator/competitions/{competition}/cancel"): "CancelBody",
+    ("post", "/api/v1/operator/competitions/{competition}/cancel"): "ReasonBody",
+    ("post", "/api/v1/operator/competitions/{competition}/retry"): "RetryBody",
+    ("post", "/api/v1/operator/competitions/{competition}/resume"): "ReasonBody",
+    ("post", "/api/v1/operator/competitions/{competition}/reconcile"): "ReasonBody",
+    ("post", "/api/v1/operator/duties/reopen"): "ReopenBody",
+    ("post", "/api/v1/operator/freeze"): "ReasonBody",
+    ("post", "/api/v1/operator/unfreeze"): "ReasonBody",
 }
 
 

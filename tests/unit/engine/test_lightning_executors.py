@@ -251,9 +251,10 @@ class TestPayPrize:
     def fate(self, bench, state: PaymentState, **more: Any) -> None:
         bench.services.lightning.fate["request"] = Payment(HASH, state, **more)
 
-    async def run(self, bench, story: Story, state: s.Competition | None = None):
+    async def run(self, bench, story: Story, state: s.Competition | None = None, *, stopped: bool = False):
         duty = d.PayPrize(entry_id="entry-1", payment_hash=HASH, cltv_limit=0)
         task = await bench.task(duty, state or b.outcome_broadcasted(), story)
+        task = replace(task, stopped=stopped)
         return await executors.PayPrizeExecutor(bench.services)(task)
 
     async def test_paid_within_allowance_and_window_and_the_preimage_is_kept(self, bench) -> None:
@@ -266,6 +267,18 @@ class TestPayPrize:
         assert bench.services.lightning.sent == [("request", 90_000 - self.NET, window)]
         secret = await bench.services.secrets.get(b.LANE, executors.payout_secret("entry-1"))
         assert secret.reveal() == PREIMAGE
+
+    async def test_while_the_competition_is_stopped_nothing_is_sent_and_what_was_sent_is_followed(self, bench) -> None:
+        self.fate(bench, PaymentState.SUCCEEDED, preimage=PREIMAGE.hex(), fee=Sats(12))
+        waiting = await self.run(bench, self.story(), stopped=True)
+        assert isinstance(waiting, Again)
+        assert "stopped" in waiting.reason
+        assert bench.services.lightning.sent == []
+        await self.run(bench, self.story())
+        assert len(bench.services.lightning.sent) == 1
+        seen = await self.run(bench, self.story(), stopped=True)
+        assert seen.facts[-1].state is PrizeState.PAID
+        assert len(bench.services.lightning.sent) == 1
 
     async def test_plain_payment_keeps_no_preimage_of_the_payees(self, bench) -> None:
         self.fate(bench, PaymentState.SUCCEEDED, preimage=PREIMAGE.hex())
