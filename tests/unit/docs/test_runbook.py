@@ -69,7 +69,8 @@ def test_a_rule_asks_for_metrics_and_labels_that_exist(rule: dict[str, Any]) -> 
             wanted = [value for value in values.split("|") if ".*" not in value]
             assert set(wanted) <= metric.labels[label], (name, label)
             assert wanted or any(re.fullmatch(values, value) for value in metric.labels[label])
-    assert {"severity"} == rule["labels"].keys() and rule["annotations"]["summary"]
+    assert {"severity"} == rule["labels"].keys()
+    assert rule["annotations"]["summary"]
 
 
 def calls(name: str) -> list[ast.Call]:

@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 
 from coordinator.adapters.http import HttpClient
 from coordinator.domain.competitions.states import Created
+from coordinator.domain.facts import Drafted
+from coordinator.engine import codec
 from coordinator.engine.duty import Done, Outcome, Task
 from coordinator.engine.worker import Worker
 from coordinator.ports.correlation import HEADER, WELL_FORMED, accepted, carrying, current
 from coordinator_core.errors import Fault
+from tests.support import lanes as b
 
 
 @given(st.text(max_size=80))
@@ -32,6 +35,15 @@ async def test_a_row_without_a_request_gets_an_id_of_its_own(house) -> None:
     assert WELL_FORMED.fullmatch(first)
 
 
+async def drafted(house) -> None:
+    """A competition that wants its terms published."""
+    now = house.clock.now()
+    async with house.store.write() as tx:
+        await tx.create_lane(b.LANE, codec.encode_state(Created()), codec.tag(Created()), now)
+        await tx.put_facts(b.LANE, [Drafted(draft="{}", event_ids=("",) * 9, closes_at=now)], "test", now)
+        await tx.notify(b.LANE, 4, "test", "made", "made", now)
+
+
 async def test_from_the_request_to_the_services(bench) -> None:
     house, seen = bench.house, []
 
@@ -46,7 +58,7 @@ async def test_from_the_request_to_the_services(bench) -> None:
         return Done()
 
     with carrying("request-0042"):
-        await house.lane(Created(), wake=True)
+        await drafted(house)
     while await house.applier.step():
         pass
     duties = await house.rows("SELECT id, kind, request_id FROM duty")
