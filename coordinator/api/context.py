@@ -85,6 +85,7 @@ class Api:
         `secrets` are what its facts rely on, by name: written with them, or not at all. Raises what the engine's
         submit raises.
         """
+        self.engine.health.require_driver()
         given = idempotency_key(request)
         dkey = f"{who.hex()}/{lane}/{kind}/{given}" if given else f"{kind}/{token_hex(16)}"
         seal = self.engine.services.secrets.seal

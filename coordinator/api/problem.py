@@ -10,6 +10,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotAuthorizedException
 
 from coordinator.api.admission import TooManyRequests
+from coordinator.engine.health import NobodyDrives
 from coordinator.engine.new_money import RETRY_SECONDS as NEW_MONEY_SECONDS
 from coordinator.engine.new_money import NewMoneyPaused
 from coordinator.engine.submit import Conflict, UnknownCompetition
@@ -20,7 +21,7 @@ from coordinator_core.nostr.nip98 import NotAuthorized
 
 PROBLEM = "application/problem+json"
 RETRY_SECONDS = 5
-PAUSES: Final = (NewMoneyPaused, NoFeeEstimate, FeeRateAboveCeiling, NetworkFeeTooHigh)
+PAUSES: Final = (NewMoneyPaused, NobodyDrives, NoFeeEstimate, FeeRateAboveCeiling, NetworkFeeTooHigh)
 """Nothing is wrong with the request: it will do later, when services and fees are as they should be again."""
 _FIXES: Final = {
     401: ("authorization", "send the operator's token as Authorization: Bearer"),

@@ -21,6 +21,7 @@ from coordinator.engine.dependencies import Away, Dependencies
 from coordinator.engine.vitals import Hysteresis, Vitals
 from coordinator.ports.measuring import Progress
 from coordinator.ports.store import Store
+from coordinator_core.errors import Fault, Refused
 
 SAMPLE_SECONDS: Final = 1.0
 READ_EVERY: Final = 5
@@ -46,7 +47,16 @@ SERVICES: Final[Mapping[Component, Dependency]] = {Component(d.value): d for d i
 OURS: Final = frozenset(LOOPS) | {Component.DATABASE, Component.INBOX, Component.DUTIES}
 """When one of these is not well nothing moves. The others are waited for."""
 
+DRIVERS: Final = (Child.APPLY, Child.DUTIES)
+DRIVERLESS_SECONDS: Final = 30.0
+
 log = structlog.get_logger()
+
+
+class NobodyDrives(Refused):
+    """The loops that would act on a command do not turn: nothing new is taken on until they do."""
+
+    code = "engine.stalled"
 
 
 class Status(StrEnum):
@@ -143,6 +153,13 @@ class Health:
         work = self.work()
         wrong = (work.stuck_competitions, work.stopped_competitions, work.dead_duties)
         return Status.OK if all(components.values()) and not any(wrong) else Status.DEGRADED
+
+    def require_driver(self) -> None:
+        """Raises NobodyDrives when a command would be written down and nobody would act on it."""
+        ages = (self.vitals.age(child) for child in DRIVERS)
+        if any(age is not None and age > DRIVERLESS_SECONDS for age in ages):
+            fix = "try again later; what is paid already is safe"
+            raise NobodyDrives("engine", "does not turn", fix, fault=Fault.COORDINATOR)
 
     def is_healthy(self, component: Component) -> bool:
         """Whether a component is well, with hysteresis; one that was never looked at is not."""

@@ -165,6 +165,7 @@ def _figures(options: Options, world: ChaosWorld, waves: list[Wave], seconds: fl
         faults.update(source.drawn)
     calls = sum(source.calls for source in world.faults.values())
     ends = [one.seconds for one in counts.terminations]
+    leases = sum(one.leases for one in counts.terminations)
     return {
         "seed": options.seed,
         "seconds": round(seconds),
@@ -172,7 +173,7 @@ def _figures(options: Options, world: ChaosWorld, waves: list[Wave], seconds: fl
         "kills": f"{counts.kills} ({', '.join(f'{n} {plan}' for plan, n in counts.by_plan.most_common())})",
         "places": f"{len(counts.places)} different",
         "starts given up": counts.not_started,
-        "SIGTERM": f"{len(ends)}, longest {max(ends, default=0.0):.1f} s",
+        "SIGTERM": f"{len(ends)}, longest {max(ends, default=0.0):.1f} s, {leases} leases left",
         "calls": calls,
         "faults": f"{sum(faults.values())} ({', '.join(f'{n} {kind}' for kind, n in faults.most_common())})",
         "outages of 30 s": world.outages,

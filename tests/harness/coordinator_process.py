@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Final
 
@@ -75,7 +76,11 @@ def _fork(settings: Path, order: Order) -> int:
     code = 70
     try:
         code = _live(settings, order.arming)
+    except BaseException:
+        # Nothing may unwind into the loop that forks; what happened is for the log.
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(code)
 
 

@@ -19,6 +19,7 @@ import msgspec
 
 from tests.harness.boundaries import Arming
 from tests.harness.coordinator_process import Order
+from tests.harness.outside import Records
 from tests.harness.progress import Progress
 
 AGAIN: Final = (0.001, 0.02)
@@ -50,6 +51,8 @@ class Termination:
 
     seconds: float
     code: int
+    leases: int = 0
+    """Duties that were still leased afterwards."""
 
 
 @dataclass(slots=True)
@@ -70,8 +73,9 @@ class Counts:
 class Lives:
     """Runs the coordinator until `close`; `progress` says when no life is to be ended."""
 
-    def __init__(self, settings: Path, log: Path, seed: str, progress: Progress) -> None:
-        self._settings, self._log, self._seed, self._progress = settings, log, seed, progress
+    def __init__(self, settings: Path, records: Records, log: Path, seed: str, progress: Progress) -> None:
+        self._settings, self._records, self._log = settings, records, log
+        self._seed, self._progress = seed, progress
         self._pid: int | None = None
         self._number = 0
         self._calm = settings.with_name("calm")
@@ -211,7 +215,9 @@ class Lives:
             return
         code = os.waitstatus_to_exitcode(status)
         if self._terminated_at:
-            self.counts.terminations.append(Termination(time.monotonic() - self._terminated_at, code))
+            seconds = time.monotonic() - self._terminated_at
+            leases = self._records.leases() if self._records.path.exists() else 0
+            self.counts.terminations.append(Termination(seconds, code, leases))
         elif code == 1 and not was_ready:
             self.counts.not_started += 1
         else:

@@ -16,7 +16,7 @@ from coordinator_core.transaction import pay_to_taproot, tweak_public_key
 from tests.e2e.books import ContractMoney, Sheet, follow_contract, sheet
 from tests.harness import rules
 from tests.harness.coordinator_process import PASSPHRASE
-from tests.harness.outside import LightningBooks, Records, read_blocks
+from tests.harness.outside import LightningBooks, read_blocks
 from tests.harness.wave import Contest, Wave
 from tests.harness.world import ChaosWorld
 
@@ -70,7 +70,7 @@ async def judge(evidence: Evidence, stuck: str) -> list[Row]:
     await world.lives.close()
     await world.chain.mine()
     directory = world.stack.directory
-    records = Records(directory / "coordinator" / "coordinator.db")
+    records = world.records
     lightning = LightningBooks.read(directory / "lightning")
     pinned = rules.pinned_contracts(records)
     blocks = await read_blocks(world.services, evidence.first_height)

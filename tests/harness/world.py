@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -14,7 +16,6 @@ import httpx
 
 from coordinator.cli.demo.world import WorldError
 from coordinator.cli.embedded import Stack
-from coordinator.cli.stack import free_port
 from coordinator.cli.stack_settings import StackSettings
 from tests.e2e.chain import ChainControl
 from tests.e2e.services import DAY, DAYS_TO_SPEND, Services
@@ -22,15 +23,31 @@ from tests.harness.fault_proxy import Call, FaultProxy
 from tests.harness.faults import FaultSource
 from tests.harness.ledger import Ledger, effect_name
 from tests.harness.lives import Lives
+from tests.harness.outside import Records
 from tests.harness.progress import Progress, Stuck
 
 SERVICES: Final = ("node", "lightning", "keymeld", "oracle")
 COMMAND_SECONDS: Final = 10.0
 ASK_AGAIN_SECONDS: Final = 0.25
+PORTS: Final = (15_000, 30_000)
 ASKED: Final = 1_200
 """How often a coordinator is asked before it counts as gone."""
 
 T = TypeVar("T")
+
+
+def lasting_port(rng: random.Random) -> int:
+    """A port that nobody listens on, below those that the system hands out to outgoing connections: one of these could
+    take it while the coordinator is dead, and it would never come back.
+    """
+    while True:
+        port = rng.randrange(*PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 class ChaosWorld:
@@ -74,7 +91,9 @@ class ChaosWorld:
         self._exits.push_async_callback(self.services.close)
         self.chain = ChainControl(self.services)
         await self.chain.refresh()
-        self.lives = Lives(self._settings(), self.directory / "coordinator.log", self._seed, self.progress)
+        self.records = Records(self.stack.directory / "coordinator" / "coordinator.db")
+        log = self.directory / "coordinator.log"
+        self.lives = Lives(self._settings(), self.records, log, self._seed, self.progress)
         await self.lives.open()
         self._exits.push_async_callback(self.lives.abandon)
         await self._introduce()
@@ -93,7 +112,7 @@ class ChaosWorld:
 
     def _settings(self) -> Path:
         ready = self.stack.ready()
-        port = free_port()
+        port = lasting_port(random.Random(f"{self._seed}/port"))
         self.stack.elsewhere["coordinator"] = {"url": f"http://127.0.0.1:{port}"}
         settings = StackSettings(
             data=self.stack.directory / "coordinator",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -34,16 +33,12 @@ from coordinator.domain.facts import (
 )
 from coordinator_core.competition.entries import sign_entry
 from coordinator_core.competition.picks import Choice, Pick
-from coordinator_core.keymeld.access import SessionAccess, UserAccess
-from coordinator_core.keymeld.approval import ParticipantApproval
-from coordinator_core.keymeld.batch import SignedBatch
-from coordinator_core.keymeld.batch_item import EncryptedItem, PlainItem
-from coordinator_core.keymeld.registration import RegistrationAuthorization, RegistrationContext
 from coordinator_core.oracle.outcomes import ranking_index
 from coordinator_core.secret import Secret
-from coordinator_core.units import Sats, Seconds, UnixTime
+from coordinator_core.units import Sats, UnixTime
 from tests.support.attempt import altered
 from tests.support.openapi import DOCUMENT, Contract
+from tests.support.signing_session import ONE, TWO, approvals, pin_batch, registration_of, user_of
 
 
 @pytest.fixture
@@ -136,7 +131,6 @@ def _invoice(entry_id: str, ticket_hash: str, state: HoldState, generation: int 
 
 
 KEYMELD = "/api/v1/competitions/{competition}/keymeld"
-KEYGEN, ONE, TWO = (f"01926f3a-0000-7000-8000-0000000001{n:02d}" for n in range(3))
 ATTEMPT: dict[str, Any] = {"attempt": 1, "event_id": "01926f3a-0000-7000-8000-000000000001"}
 
 
@@ -182,12 +176,12 @@ async def test_the_status_of_the_closing_is_as_documented(edge: Any, contract: C
     batches = BatchesOpen(attempt=1, batches=(Batch(ONE, 0, 1), Batch(TWO, 1, 1, ONE)), opened_at=edge.now)
     done = Keygen(attempt=1, roster="{}", encrypted_session_secrets=((roster[0], "sealed"),))
     mine, *others = edge.seals(3, 3)
-    user = _user(edge)
-    registered = altered(mine, registration=_registration(user, bytes.fromhex(mine.ciphertext)))
+    user = user_of(edge)
+    registered = altered(mine, registration=registration_of(user, bytes.fromhex(mine.ciphertext)))
     sealed = [*facts, _session(edge), registered, *others, done, batches, await _pinned(edge)]
     state = AwaitingSigning(roster=roster, funding_txid=edge.funding, **ATTEMPT)
     signing = await edge.competition(state, sealed)
-    batch = await _pinned_batch(edge, signing)
+    batch = await pin_batch(edge, signing)
     seen = []
     for lane in (opening, sealing, signing):
         path = f"/api/v1/competitions/{lane}/keymeld/status?entry={roster[0]}"
@@ -198,10 +192,10 @@ async def test_the_status_of_the_closing_is_as_documented(edge: Any, contract: C
     path = f"/api/v1/competitions/{signing}/keymeld/ready"
     contract.check(f"{KEYMELD}/ready", await edge.signed("POST", path, ready))
     path = f"/api/v1/competitions/{signing}/keymeld/approvals"
-    taken = contract.check(f"{KEYMELD}/approvals", await edge.signed("POST", path, _approvals(edge, user, batch, ONE)))
+    taken = contract.check(f"{KEYMELD}/approvals", await edge.signed("POST", path, approvals(edge, user, batch, ONE)))
     assert taken == {"accepted": 1}
-    contract.check(f"{KEYMELD}/approvals", await edge.signed("POST", path, _approvals(edge, user, batch, "unknown")))
-    other = contract.check(f"{KEYMELD}/approvals", await edge.signed("POST", path, _approvals(edge, user, [], ONE)))
+    contract.check(f"{KEYMELD}/approvals", await edge.signed("POST", path, approvals(edge, user, batch, "unknown")))
+    other = contract.check(f"{KEYMELD}/approvals", await edge.signed("POST", path, approvals(edge, user, [], ONE)))
     assert (other["field"], other["fault"]) == ("approvals[0].approval.signature", "player")
     assert "sign it with the key of this attempt" in other["fix"]
     path = f"/api/v1/competitions/{sealing}/keymeld/join"
@@ -217,34 +211,6 @@ async def test_the_status_of_the_closing_is_as_documented(edge: Any, contract: C
         ("post", f"{KEYMELD}/join", 400),
         ("get", f"{detail}/contract", 200),
     } <= contract.seen
-
-
-def _user(edge: Any) -> UserAccess:
-    return UserAccess(SessionAccess(KEYGEN, Secret(bytes([5]) * 32)), edge.ids[0], edge.keys[0])
-
-
-def _registration(user: UserAccess, ciphertext: bytes) -> str:
-    """What the first player registered in the attempt."""
-    key = user.auth_key.public_key
-    context = RegistrationContext(KEYGEN, bytes(32), user.user_id, 1, 7, key, key, True)
-    return RegistrationAuthorization.sign(context, ciphertext, user.auth_key).to_json()
-
-
-async def _pinned_batch(edge: Any, lane: str) -> Sequence[EncryptedItem]:
-    """One item, in the first signing session, as it was opened."""
-    plain = PlainItem("01926f3a-0000-7000-8000-00000000000c", bytes(32), None, None)
-    items = [EncryptedItem.encrypt(plain, Secret(bytes([5]) * 32))]
-    batch = SignedBatch.sign(KEYGEN, ONE, Seconds(60), items, edge.keys[1])
-    async with edge.store.write() as tx:
-        await tx.pin(f"{lane}/signing", ONE, batch.to_json().encode())
-    return items
-
-
-def _approvals(edge: Any, user: UserAccess, items: Sequence[EncryptedItem], session: str) -> bytes:
-    approval = ParticipantApproval.sign(user, session, items, edge.now)
-    header = user.header(session, edge.now)
-    one = {"signing_session_id": session, "approval": approval.payload(), "x_user_signature": header}
-    return json.dumps({"entry_id": edge.ids[0], "attempt": 1, "approvals": [one]}).encode()
 
 
 async def test_archived_sessions_are_as_documented(edge: Any, contract: Contract) -> None:

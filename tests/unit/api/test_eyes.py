@@ -130,3 +130,19 @@ async def test_status_says_what_is_away_since_when_and_why_no_ticket_is_sold(ali
     assert "The operator lets no new money in: the disk is &lt;full&gt;, since" in page
     assert "1 hour ago" in page
     assert (await alive.browser.get("/api/v1/status")).json()["frozen"]["reason"] == "the disk is <full>"
+
+
+async def test_a_command_that_nobody_would_act_on_is_not_taken(alive) -> None:
+    lane = await alive.competition(CollectingEntries(terms_hash="00"))
+    path = f"/api/v1/competitions/{lane}/entries"
+    before = await alive.rows()
+    vitals = alive.engine.vitals
+    now = vitals.clock()
+    vitals.clock = lambda: now + 31.0
+    refused = await alive.signed("POST", path)
+    assert (refused.status_code, refused.json()["code"]) == (503, "engine.stalled")
+    assert int(refused.headers["retry-after"]) > 0
+    assert await alive.rows() == before
+    assert (await alive.browser.get(f"/api/v1/competitions/{lane}")).status_code == 200
+    vitals.clock = lambda: now
+    assert (await alive.signed("POST", path)).json().get("code") != "engine.stalled"

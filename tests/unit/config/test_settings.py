@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.config.settings import Settings, load_settings, passphrase, rpc_password
+from coordinator.config.settings import Settings, load_settings, owner_keys, passphrase, rpc_password
 from coordinator_core.errors import InvalidInput
+from coordinator_core.nostr.nip19 import npub
+from coordinator_core.secp256k1 import SecretKey
 
 HEAD = 'network = "{network}"\ndata_dir = "data"\n'
 CHAIN = '[bitcoin]\nrpc_url = "http://127.0.0.1:1"\n'
@@ -129,3 +131,16 @@ def test_a_passphrase_that_is_not_there(tmp_path: Path, text: str | None) -> Non
         passphrase({"COORDINATOR_PASSPHRASE_FILE": str(tmp_path / "passphrase")})
     with pytest.raises(InvalidInput, match="PASSPHRASE_FILE"):
         passphrase({})
+
+
+def test_owners_are_nostr_keys_in_either_form(load: Load) -> None:
+    key = SecretKey.from_bytes(b"\x07" * 32).x_only
+    settings = load(head=f'owners = ["{npub(key)}", "{key.hex()}"]\n')
+    assert owner_keys(settings) == {key}
+    assert owner_keys(load()) == frozenset()
+
+
+@pytest.mark.parametrize("owner", ["", "npub1qqqq", "00" * 32, "xyz", "07" * 31])
+def test_an_owner_that_is_no_key_is_refused_by_its_number(load: Load, owner: str) -> None:
+    with pytest.raises(InvalidInput, match=r"settings\.owners\[0\]: is no Nostr key"):
+        load(head=f'owners = ["{owner}"]\n')

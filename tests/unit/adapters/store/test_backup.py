@@ -112,10 +112,7 @@ class TestInspection:
         for start in range(4_096, len(image), 4_096):
             image[start : start + 8] = b"\xff" * 8
         path.write_bytes(bytes(image))
-        try:
-            assert inspect_database(path).findings
-        except InvalidInput as refused:
-            assert refused.field == "coordinator.db"
+        assert _verdict(path) in ("database", "coordinator.db")
 
     def test_another_file_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "x.db").write_bytes(b"no database" * 1_000)
@@ -188,7 +185,7 @@ class TestBackup:
         make_backup(data, tmp_path / "b", NAMES, NOW)
         with pytest.raises(InvalidInput, match="exists already"):
             make_backup(data, tmp_path / "b", NAMES, NOW)
-        with pytest.raises(InvalidInput, match="has coordinator.db already"):
+        with pytest.raises(InvalidInput, match=r"has coordinator\.db already"):
             restore_backup(tmp_path / "b", data)
         (tmp_path / "half").mkdir()
         (tmp_path / "half" / "seed").write_bytes(b"another")
@@ -208,7 +205,7 @@ class TestBackup:
             verify_backup(target)
         (target / "seed").write_bytes(seed)
         change(target / "coordinator.db", "UPDATE lane SET rev = 5")
-        with pytest.raises(InvalidInput, match="coordinator.db: is not what was backed up"):
+        with pytest.raises(InvalidInput, match=r"coordinator\.db: is not what was backed up"):
             verify_backup(target)
         assert not (tmp_path / "new").exists()
 
@@ -266,3 +263,11 @@ class TestRewriting:
 
 def _named_by(row: dict[str, Any]) -> dict[str, Any]:
     return {"kind": row["kind"], "by": row["who"], "reason": row["reason"], "is_owner": False}
+
+
+def _verdict(path: Path) -> str:
+    """What is named as damaged: SQLite finds it when it reads the page, or when it checks it."""
+    try:
+        return inspect_database(path).findings[0].where
+    except InvalidInput as refused:
+        return refused.field
