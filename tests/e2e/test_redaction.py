@@ -10,6 +10,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -54,15 +55,18 @@ def bytes_of(key: SecretKey) -> bytes:
     return key.reveal()
 
 
+def copied(data: Path, copy: Path) -> list[tuple[str, str]]:
+    """The running coordinator's database in another directory; competition and name of each sealed secret."""
+    copy.mkdir()
+    with closing(sqlite3.connect(f"file:{data / 'coordinator.db'}?mode=ro", uri=True)) as source:
+        with closing(sqlite3.connect(copy / "coordinator.db")) as target:
+            source.backup(target)
+        return source.execute("SELECT lane, name FROM secret").fetchall()
+
+
 async def stored_secrets(data: Path, copy: Path, seed: Secret) -> dict[str, bytes]:
     """Everything that the coordinator keeps sealed, opened from a copy of its database."""
-    copy.mkdir()
-    with sqlite3.connect(f"file:{data / 'coordinator.db'}?mode=ro", uri=True) as source:
-        with sqlite3.connect(copy / "coordinator.db") as target:
-            source.backup(target)
-        target.close()
-        rows = source.execute("SELECT lane, name FROM secret").fetchall()
-    source.close()
+    rows = copied(data, copy)
     store = await SqliteStore.open(copy / "coordinator.db")
     found: dict[str, bytes] = {}
     try:

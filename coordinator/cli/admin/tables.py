@@ -31,7 +31,7 @@ def show_audit(lines: Sequence[Mapping[str, Any]]) -> None:
         click.echo("no operator did anything yet")
     now = int(time.time())
     for line in lines:
-        about = " ".join(str(line[name]) for name in ("competition", "subject") if line[name])
+        about = "".join(f" {line[name]}" for name in ("competition", "subject") if line[name])
         click.echo(
-            one_line(f"{line['seq']} {when(line['at'], now)} {line['who']} {line['act']} {about}: {line['reason']}")
+            one_line(f"{line['seq']} {when(line['at'], now)} {line['who']} {line['act']}{about}: {line['reason']}")
         )

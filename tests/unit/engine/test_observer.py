@@ -69,12 +69,8 @@ async def lane(house) -> str:
 async def work(house, observer: Watching, until: str) -> list[str]:
     """One duty with one pin and one effect; what was done outside, up to a boundary."""
     effects: list[str] = []
-    services = Services(
-        store=house.store,
-        clock=house.clockwork,
-        observer=observer,
-        **dict.fromkeys(("secrets", "chain", "wallet", "lightning", "oracle", "keymeld", "notifier")),
-    )
+    others: dict[str, Any] = dict.fromkeys(("secrets", "chain", "wallet", "lightning", "oracle", "keymeld", "notifier"))
+    services = Services(store=house.store, clock=house.clockwork, observer=observer, **others)
 
     async def execute(task: Task[Any]) -> Outcome:
         value = await services.pinned(task.id, "id", lambda: f"made {len(effects)}".encode())
