@@ -65,13 +65,11 @@ class Ticketing:
     async def hold(self) -> None:
         """Until the ticket is held. Raises VerificationFailed, ServerRefused, PaymentFailed."""
         player = self._player
-        if not player.entry_id:
-            reserved = await player.api.send(f"{player.base}/entries", {}, Reserved, signed=True)
-            player.entry_id = str(reserved.entry_id)
-            self._accept(reserved)
         pace = Pace(player.say)
         while True:
             try:
+                if not player.entry_id:
+                    await self._reserve()
                 ticket = await player.api.read(player.own, TicketStatus, signed=True)
                 if ticket.ticket_state in HELD:
                     return
@@ -80,6 +78,12 @@ class Ticketing:
                 await pace.after(error, LONGEST_PAUSE, LATER)
                 continue
             await pace.wait(ticket.ticket_state, LONGEST_PAUSE)
+
+    async def _reserve(self) -> None:
+        player = self._player
+        reserved = await player.api.send(f"{player.base}/entries", {}, Reserved, signed=True)
+        player.entry_id = str(reserved.entry_id)
+        self._accept(reserved)
 
     async def _go_on(self, ticket: TicketStatus) -> None:
         player = self._player

@@ -29,6 +29,8 @@ COIN: Final = 3_000_000
 COINS: Final = 16
 """Of the operator's: each competition of a wave spends one, its change comes back with the next block."""
 LARGEST_WAVE: Final = 6
+EXTRA_WAVE: Final = 2
+"""When competitions were enough and kills were not."""
 STEPS: Final = 28
 """Of a competition and its players together, about."""
 WAVES: Final = 200
@@ -134,7 +136,7 @@ async def _play(options: Options, world: ChaosWorld, waves: list[Wave]) -> None:
     for number in range(1, WAVES + 1):
         if left <= 0 and progress.killed >= options.kills:
             return
-        size = min(LARGEST_WAVE, left) if left > 0 else LARGEST_WAVE
+        size = min(LARGEST_WAVE, left) if left > 0 else EXTRA_WAVE
         left -= size
         wave = Wave(world, number, size, random.Random(f"{options.seed}/wave/{number}"))
         waves.append(wave)

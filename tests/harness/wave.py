@@ -22,6 +22,7 @@ PLAYERS: Final = 3
 HOUR, DAY = 3_600, 86_400
 LOOK_SECONDS: Final = 0.25
 PRESSED: Final = 50
+LAST_OF_WAVE: Final = 5
 CLOSING: Final = {"sealing": 300, "entries": 300, "approvals": 300, "signatures": 300, "kickoff_grace": 3_600}
 """Seconds: windows end when everyone is done, however slow the machine; how they end otherwise is not tested here."""
 ENDED: Final = frozenset({"completed", "cancelled", "failed"})
@@ -52,6 +53,11 @@ class Contest:
     results: dict[str, str] = field(default_factory=dict[str, str])
     """State of the prize by entry id, as its player heard it last."""
     state: str = ""
+
+    @property
+    def keeps_key(self) -> bool:
+        """True for the last of a full wave: its winner keeps the entry key, so the output is split and bought back."""
+        return self.number % 1_000 == LAST_OF_WAVE
 
     @property
     def known_terms(self) -> Terms:
@@ -100,7 +106,7 @@ class Wave:
             await self._transactions_sent("outcome")
             await self._world.chain.mine()
             await self._watched(*(self._prize(c, p) for c in self._played for p in c.players))
-            if any(contest.number % 4 == 1 for contest in self._played):
+            if any(contest.keeps_key for contest in self._played):
                 await self._world.chain.mine(self._played[0].known_terms.contract.delta)
             await self._until(self._played, "completed", each=self._world.chain.mine)
         await self._until(self.contests, *ENDED)
@@ -184,7 +190,7 @@ class Wave:
 
     async def _prize(self, contest: Contest, player: Player) -> None:
         async def take() -> None:
-            contest.results[player.entry_id] = await player.take_prize(keep_key=contest.number % 4 == 1)
+            contest.results[player.entry_id] = await player.take_prize(keep_key=contest.keeps_key)
 
         if player.kit is None:
             return

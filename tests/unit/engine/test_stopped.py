@@ -100,7 +100,8 @@ async def test_expansive_duties_wait_and_protective_ones_run(house) -> None:
 
     await work_once(house, {CREATE: execute, SETTLE: execute})
     assert sorted(done) == sorted([(settle.id(lane), True), (f"other/{CREATE}/1", False)])
-    # What waits is no reason to look again and again.
+    # What waits is no reason to look again and again: it was not even claimed.
+    assert await house.rows(f"SELECT attempts FROM duty WHERE id = '{lane}/{CREATE}/1'") == [(0,)]
     assert not await house.store.duty_due(worker_module.time.time())
     async with house.store.write() as tx:
         await tx.resume(lane)

@@ -23,6 +23,24 @@ async def test_a_ticket_is_reserved_signed_and_paid_once(make_player, picks):
     assert wallet.paid == [player.invoice]
 
 
+async def test_a_pause_of_new_tickets_is_waited_for_before_the_first_reservation(make_player, picks):
+    player, coordinator, wallet = make_player()
+    accept(coordinator, wallet)
+    coordinator.later = {"entries": 2}
+    await player.join(picks)
+    asked = [call for call in coordinator.calls if call in ("entries", "hand in", "renewal")]
+    assert asked == ["entries"] * 3 + ["hand in"]
+    assert coordinator.generation == 1
+
+
+async def test_a_competition_that_is_over_is_not_asked_again(make_player, picks):
+    player, coordinator, _ = make_player()
+    coordinator.conflicts = ["entries"]
+    with pytest.raises(ServerRefused):
+        await player.join(picks)
+    assert coordinator.calls == ["entries"]
+
+
 @pytest.mark.parametrize("renewed", [False, True])
 async def test_a_coordinator_that_says_later_is_asked_again_and_the_price_agreed_once(make_player, picks, renewed):
     player, coordinator, wallet = make_player()
