@@ -79,7 +79,8 @@ def _of_stopped(row: StoppedRow, now: UnixTime) -> Attention:
 
 def _of_duty(row: TroubleRow, now: UnixTime) -> Attention:
     dead = row.status == "dead"
-    fix = f"coordinator admin {'reopen' if dead else 'retry'} {row.lane} --duty {row.duty}"
+    again = f"reopen --competition {row.lane}" if dead else f"retry {row.lane}"
+    fix = f"coordinator admin {again} --duty {row.duty}"
     return _made(Kind.DEAD if dead else Kind.FAILING, row.lane, row.duty, row.error, row.since, now, fix)
 
 
