@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-SWITCH = "COORDINATOR_EXAMPLES"
+SWITCH = "TEST_EXAMPLES"
 
 
 def sweep(count: int) -> int:
-    """`count` where COORDINATOR_EXAMPLES is "all", as in continuous integration; elsewhere a third, and at least 50.
+    """`count` where TEST_EXAMPLES is "all", as in continuous integration; elsewhere a third, and at least 50.
     Not for invariants of money: those draw the same everywhere."""
     return count if os.environ.get(SWITCH) == "all" else min(count, max(50, count // 3))
