@@ -108,5 +108,5 @@ class Bitcoind(Daemon):
         return httpx.Client(base_url=self.url, auth=(USER, PASSWORD), timeout=120, trust_env=False)
 
     def _disconnect(self) -> None:
-        if (client := self.__dict__.pop("_client", None)) is not None:
+        if (client := vars(self).pop("_client", None)) is not None:
             client.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -36,7 +37,7 @@ def until(question: Callable[[], T], what: str, seconds: float = START_SECONDS) 
     raise TimeoutError(what)
 
 
-class Daemon:
+class Daemon(ABC):
     """What bitcoind and LND have in common. Not safe for two threads that start and stop the same daemon."""
 
     def __init__(self, name: str, folder: Path, warden: Warden) -> None:
@@ -47,13 +48,13 @@ class Daemon:
         self._warden = warden
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
         """Program and arguments of the next start."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_ready(self) -> bool:
         """Whether it answers as a running daemon does. May raise what `until` takes for a no."""
-        raise NotImplementedError
 
     @property
     def pid(self) -> int:
@@ -122,5 +123,6 @@ class Daemon:
         self._warden.forget(process.pid)
         self._disconnect()
 
+    @abstractmethod
     def _disconnect(self) -> None:
         """Drop connections to the process that ended."""

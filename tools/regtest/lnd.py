@@ -109,5 +109,5 @@ class Lnd(Daemon):
         return httpx.Client(base_url=self.url, verify=context, headers=headers, timeout=60, trust_env=False)
 
     def _disconnect(self) -> None:
-        if (client := self.__dict__.pop("_client", None)) is not None:
+        if (client := vars(self).pop("_client", None)) is not None:
             client.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, Generic, TypeVar
 
@@ -25,7 +26,7 @@ class Silence(Exception):
     """The relay gave no answer; the text says how."""
 
 
-class Conversation(Relay, Generic[T]):
+class Conversation(Relay, ABC, Generic[T]):
     """A connection for one message. What the relay says is read here: pynostr prints some of it and keeps the rest."""
 
     def __init__(self, url: str, message: bytes, seconds: float) -> None:
@@ -36,9 +37,9 @@ class Conversation(Relay, Generic[T]):
         self.error_threshold = self.timeout_error_threshold = 0
         self.publish(message.decode())
 
+    @abstractmethod
     def heard(self, parts: Sequence[Any]) -> None:
         """A message of the relay: settle `answer`, or go on listening."""
-        raise NotImplementedError
 
     async def hold(self) -> T:
         """Say the message and wait for the answer. Raises Silence."""

@@ -5,6 +5,7 @@ so that no id of anybody can become a series of its own.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -17,7 +18,7 @@ Labels = Mapping[str, Collection[str]]
 _Key = tuple[str, ...]
 
 
-class Metric:
+class Metric(ABC):
     """A name, what it means, and for each label the values it can have."""
 
     kind = "untyped"
@@ -39,8 +40,8 @@ class Metric:
         yield f"# TYPE {self.name} {self.kind}"
         yield from self._samples()
 
-    def _samples(self) -> Iterator[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _samples(self) -> Iterator[str]: ...
 
     def _key(self, given: Sequence[str]) -> _Key:
         pairs = zip(given, self.labels.values(), strict=True)
