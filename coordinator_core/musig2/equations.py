@@ -39,20 +39,24 @@ def challenge(adapted_x: bytes, item: SigningItem) -> bytes:
 
 
 class EquationTable:
-    """One row a signature; all of it is public. `nonces` are native points R, the rest is bytes by index."""
+    """One row a signature; all of it is public. `pairs` holds the points R, the rest is bytes by index."""
 
-    __slots__ = ("challenges", "encoded", "items", "nonces", "odd", "pairs", "scalars")
+    __slots__ = ("challenges", "encoded", "items", "odd", "pairs", "scalars")
 
     def __init__(self, items: Sequence[SigningItem]) -> None:
         count = len(items)
         self.items = items
         self.pairs = PointPairs(count)
-        self.nonces = self.pairs.points
         self.odd = bytearray(count)
         self.scalars: list[bytes] = [b""] * count
         self.challenges: list[bytes] = [b""] * count
         self.encoded: list[bytes] = [b""] * count
         """What a signature starts with: R (33 bytes) for an adaptor signature, x(R) (32 bytes) for a plain one."""
+
+    @property
+    def nonces(self) -> list[Any]:
+        """The native points R, by index."""
+        return self.pairs.points
 
     def rows(self, start: int, end: int) -> Rows:
         """Columns from start to end."""

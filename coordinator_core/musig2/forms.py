@@ -8,7 +8,8 @@ was compared with it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from coordinator_core.musig2.coefficients import Coefficients
 from coordinator_core.musig2.keyset import KeySet
@@ -17,6 +18,9 @@ from coordinator_core.musig2.pairs import PointPairs
 from coordinator_core.musig2.pippenger import PairRange, multiply
 from coordinator_core.secp256k1.native import N
 from coordinator_core.secp256k1.points import parse_native
+
+_CACHED_MEMBERS: Final = 1 << 10
+"""Of a few large contracts."""
 
 
 def confirm_forms(key_sets: Collection[KeySet]) -> bool:
@@ -44,7 +48,13 @@ def sum_by_member(generator_scalar: int, weighted: Iterable[tuple[KeySet, int]])
         generator_scalar += reduced * tweak
         for member, coefficient in zip(key_set.members, form, strict=True):
             sums[member] = sums.get(member, 0) + reduced * coefficient
-    return linear_combination(generator_scalar, [(parse_native(member), number) for member, number in sums.items()])
+    return linear_combination(generator_scalar, [(_native(member), number) for member, number in sums.items()])
+
+
+@lru_cache(maxsize=_CACHED_MEMBERS)
+def _native(member: bytes) -> Any:
+    # Only ever copied, never written to: see linear_combination().
+    return parse_native(member)
 
 
 def _forms_hold(key_sets: list[KeySet]) -> bool:

@@ -7,8 +7,9 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import chain
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 from typing import Any, Final
 
 from coordinator_core.musig2.layout import EVEN_POINT, PAIR_BYTES, PAIR_MAGIC, POINT_BYTES
@@ -23,7 +24,7 @@ class PointPairs:
     All pointers that it gives are valid while it is alive.
     """
 
-    __slots__ = ("_pairs", "_sums", "count", "points")
+    __slots__ = ("_all", "_pairs", "_size", "_sums", "count")
 
     def __init__(self, points: int) -> None:
         self.count = (points + 1) // 2
@@ -33,10 +34,18 @@ class PointPairs:
         with memoryview(ffi.buffer(self._pairs)) as writable:
             for place, byte in enumerate(PAIR_MAGIC):
                 writable[place::PAIR_BYTES] = bytes((byte,)) * max(1, self.count)
-        self.points: list[Any] = self._all_points()
-        """Each point as a secp256k1_pubkey *, to be filled before its pair is used."""
+        self._size = points
+        self._all: list[Any] | None = None
         if points % 2:
-            ffi.memmove(self.points.pop(), EVEN_POINT, POINT_BYTES)
+            ffi.memmove(ffi.cast("secp256k1_pubkey *", self._address(points)), EVEN_POINT, POINT_BYTES)
+
+    @property
+    def points(self) -> list[Any]:
+        """Each point as a secp256k1_pubkey *, to be filled before its pair is used."""
+        if self._all is None:
+            # Two threads may both come here: what they make is the same.
+            self._all = self._pointers()
+        return self._all
 
     @classmethod
     def of(cls, points: Sequence[Any]) -> PointPairs:
@@ -50,9 +59,22 @@ class PointPairs:
         """The negations of the points of pairs from start to end."""
         result = PointPairs(2 * (end - start))
         ffi.memmove(result._pairs, self._pairs + start, PAIR_BYTES * result.count)
-        for point in result.points:
-            lib.secp256k1_ec_pubkey_negate(ctx, point)
+        negate: Callable[[Any, Any], int] = lib.secp256k1_ec_pubkey_negate
+        # A loop that runs in C.
+        deque(map(negate, repeat(ctx), result.points), maxlen=0)
         return result
+
+    def parse(self, start: int, encodings: Sequence[bytes]) -> int:
+        """Fill pairs from `start` on from 66 bytes each. Gives the number of sound ones before the first that is not,
+        whose points are not written.
+        """
+        pairs = map(self.pair, range(start, start + len(encodings)))
+        parsed: list[int] = [*map(lib.secp256k1_musig_pubnonce_parse, repeat(ctx), pairs, encodings), 0]
+        return parsed.index(0)
+
+    def parse_point(self, index: int, encoding: bytes) -> bool:
+        """Fill point `index` from 33 bytes. False if they are no point of the curve."""
+        return bool(lib.secp256k1_ec_pubkey_parse(ctx, self.points[index], encoding, len(encoding)))
 
     def pair(self, index: int) -> Any:
         """A pair as write_sum() takes it."""
@@ -69,9 +91,33 @@ class PointPairs:
         ffi.memmove(total, PAIR_MAGIC, 4)
         return total
 
-    def _all_points(self) -> list[Any]:
-        first = int(ffi.cast("uintptr_t", self._pairs)) + len(PAIR_MAGIC)
-        end = first + PAIR_BYTES * self.count
-        halves = zip(range(first, end, PAIR_BYTES), range(first + POINT_BYTES, end, PAIR_BYTES), strict=True)
-        addresses = ffi.new("uintptr_t[]", [*chain.from_iterable(halves)])
-        return ffi.unpack(ffi.cast("secp256k1_pubkey **", addresses), 2 * self.count)
+    def _address(self, index: int) -> int:
+        pair, half = divmod(index, 2)
+        first = int(ffi.cast("uintptr_t", self._pairs))
+        return first + PAIR_BYTES * pair + len(PAIR_MAGIC) + POINT_BYTES * half
+
+    def _pointers(self) -> list[Any]:
+        end = self._address(2 * self.count)
+        halves = (range(self._address(half), end, PAIR_BYTES) for half in (0, 1))
+        addresses = ffi.new("uintptr_t[]", [*chain.from_iterable(zip(*halves, strict=True))])
+        return ffi.unpack(ffi.cast("secp256k1_pubkey **", addresses), self._size)
+
+
+class EncodedSum:
+    """Adds two pairs and encodes what comes out. Not for two threads at a time."""
+
+    __slots__ = ("_encoded", "_sum", "_terms", "_view")
+
+    def __init__(self) -> None:
+        self._terms: Any = ffi.new("secp256k1_musig_pubnonce *[2]")
+        self._sum: Any = ffi.new("secp256k1_musig_aggnonce *")
+        self._encoded: Any = ffi.new("unsigned char[66]")
+        self._view: Any = ffi.buffer(self._encoded)
+
+    def add(self, first: Any, second: Any) -> bytes:
+        """The sums of both first and of both second points, 33 bytes each; zeros for infinity."""
+        self._terms[0], self._terms[1] = first, second
+        if not lib.secp256k1_musig_nonce_agg(ctx, self._sum, self._terms, 2):
+            fail("adding points failed")
+        lib.secp256k1_musig_aggnonce_serialize(ctx, self._encoded, self._sum)
+        return self._view[:]

@@ -14,14 +14,17 @@ SLICE_MINIMUM: Final = 500
 
 
 def in_slices(work: Callable[[int, int], None], count: int, threads: int) -> None:
-    """Call work(start, end) over slices that cover 0 to count. Raises what the first failing slice raised."""
+    """Call work(start, end) over slices that cover 0 to count. Raises what the first failing slice raised.
+
+    Every slice starts at an even number, as points lie in memory two and two.
+    """
     if threads < 1:
         raise InvalidInput("threads", f"is {threads}", "give at least 1")
     slices = min(threads, max(1, count // SLICE_MINIMUM))
     if slices == 1:
         work(0, count)
         return
-    bounds = [count * number // slices for number in range(slices + 1)]
+    bounds = [*(count * number // slices // 2 * 2 for number in range(slices)), count]
     with ThreadPoolExecutor(slices) as pool:
         futures = [pool.submit(work, start, end) for start, end in pairwise(bounds)]
     for future in futures:

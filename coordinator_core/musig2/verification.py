@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
 from typing import Final
 
 from coordinator_core.errors import InvalidInput, InvalidSignature
 from coordinator_core.musig2.batch import batch_holds
 from coordinator_core.musig2.coefficients import SOUND_BITS
-from coordinator_core.musig2.equations import ORDER, EquationTable, NoncePoint, challenge
+from coordinator_core.musig2.equations import EquationTable
 from coordinator_core.musig2.item import SigningItem
 from coordinator_core.musig2.linear import linear_combination
 from coordinator_core.musig2.parallel import in_slices
+from coordinator_core.musig2.reading import read_signatures
 from coordinator_core.secp256k1.native import ctx, lib
 
 BATCH_MINIMUM: Final = 60
@@ -35,7 +35,7 @@ def verify_batch(items: Sequence[SigningItem], signatures: Sequence[bytes], *, t
     malformed: list[int] = []
 
     def read(start: int, end: int) -> None:
-        index = _read_signatures(table, signatures, start, end)
+        index = read_signatures(table, signatures, start, end)
         if index is not None:
             malformed.append(index)
 
@@ -65,38 +65,6 @@ def verify_table(table: EquationTable, count: int, threads: int = 1, *, bits: in
 
 def _name(item: SigningItem) -> str:
     return "signature" if item.adaptor_point is None else "adaptor signature"
-
-
-def _read_signatures(table: EquationTable, signatures: Sequence[bytes], start: int, end: int) -> int | None:
-    """Fill the rows from start to end. Gives the index of the first malformed signature, if there is one."""
-    # Column by column, so that most of the work is done by loops that run in C.
-    sound = _split(table, signatures, start, end)
-    beginnings = table.encoded[start:sound]
-    encodings = [part if len(part) == 33 else b"\x02" + part for part in beginnings]
-    parse = lib.secp256k1_ec_pubkey_parse
-    parsed = [*map(parse, repeat(ctx), table.nonces[start:sound], encodings, repeat(33)), 0]
-    sound = start + parsed.index(0)
-    nonce_point, challenges = NoncePoint(table), table.challenges
-    for index, item, part in zip(range(start, sound), table.items[start:sound], beginnings, strict=False):
-        if item.adaptor_point is None:
-            challenges[index] = challenge(part, item)
-        elif not nonce_point.adapt(index, item):
-            return index
-    return sound if sound < end else None
-
-
-def _split(table: EquationTable, signatures: Sequence[object], start: int, end: int) -> int:
-    """Take signatures apart into nonce and scalar. Gives the index of the first of a wrong form, or `end`."""
-    encoded, scalars = table.encoded, table.scalars
-    for index, item, signature in zip(range(start, end), table.items[start:end], signatures[start:end], strict=True):
-        size = 32 if item.adaptor_point is None else 33
-        if not isinstance(signature, bytes) or len(signature) != size + 32:
-            return index
-        scalar = signature[size:]
-        if scalar >= ORDER:
-            return index
-        encoded[index], scalars[index] = signature[:size], scalar
-    return end
 
 
 def _first_bad(table: EquationTable, start: int, end: int) -> int:

@@ -126,10 +126,12 @@ def test_errors_that_cancel_out_are_found(batch, other: int, sign: int) -> None:
     assert refusal.value.index == 0
 
 
-def test_a_bad_signature_is_named_at_every_index(batch) -> None:
-    items, signatures = batch[0][:130], batch[1][:130]
-    for index in range(130):
-        spoiled = [*signatures[:index], spoil_scalar(signatures[index]), *signatures[index + 1 :]]
+@pytest.mark.parametrize("spoil", [spoil_scalar, nonce_off_curve])
+@pytest.mark.parametrize("count", [130, 131])
+def test_a_bad_signature_is_named_at_every_index(batch, spoil, count: int) -> None:
+    items, signatures = batch[0][:count], batch[1][:count]
+    for index in range(count):
+        spoiled = [*signatures[:index], spoil(signatures[index]), *signatures[index + 1 :]]
         with pytest.raises(InvalidSignature) as refusal:
             verify_batch(items, spoiled)
         assert refusal.value.index == index
@@ -188,10 +190,14 @@ def test_zero_scalars_are_refused(batch) -> None:
         verify_batch(items, [signature[:-32] + bytes(32) for signature in signatures])
 
 
-def test_a_nonce_that_cancels_the_adaptor_point_is_malformed(batch) -> None:
-    item, signature = batch[0][1], batch[1][1]
+@pytest.mark.parametrize(("count", "index"), [(2, 1), (3, 2), (5, 4), (6, 4), (6, 5)])
+def test_a_nonce_that_cancels_the_adaptor_point_is_malformed(batch, count: int, index: int) -> None:
+    """Beside a plain signature, without a partner, and first or second of two that are adapted together."""
+    items, signatures = batch[0][:count], batch[1][:count]
+    signatures[index] = point_negate(items[index].adaptor_point) + signatures[index][33:]
     with pytest.raises(InvalidSignature) as refusal:
-        verify_batch([item], [point_negate(item.adaptor_point) + signature[33:]])
+        verify_batch(items, signatures)
+    assert refusal.value.index == index
     assert refusal.value.reason == "signature is malformed"
 
 
