@@ -22,7 +22,7 @@ from coordinator.embedded.node.address import address_to_script
 from coordinator_core.errors import CoreError
 from tests.harness.progress import Progress, Stuck
 from tests.harness.verdict import Evidence, Row, judge
-from tests.harness.wave import Wave
+from tests.harness.wave import PRESSED, Wave
 from tests.harness.world import SERVICES, ChaosWorld
 
 COIN: Final = 3_000_000
@@ -37,6 +37,8 @@ WAVES: Final = 200
 TELL_SECONDS: Final = 10.0
 OUTAGE_SECONDS: Final = 30.0
 OUTAGE_AFTER: Final = (2.0, 60.0)
+STALE: Final = "stale completion rejected"
+"""What the engine logs of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +176,21 @@ def _figures(options: Options, world: ChaosWorld, waves: list[Wave], seconds: fl
         "competitions": sum(len(wave.contests) for wave in waves),
         "kills": f"{counts.kills} ({', '.join(f'{n} {plan}' for plan, n in counts.by_plan.most_common())})",
         "places": f"{len(counts.places)} different",
+        "freezes beyond a lease": counts.freezes,
         "starts given up": counts.not_started,
         "SIGTERM": f"{len(ends)}, longest {max(ends, default=0.0):.1f} s, {leases} leases left",
         "calls": calls,
         "faults": f"{sum(faults.values())} ({', '.join(f'{n} {kind}' for kind, n in faults.most_common())})",
         "outages of 30 s": world.outages,
+        "payout requests at once": f"{sum(wave.pressed for wave in waves)}, {PRESSED} of each winner",
+        "late completions rejected": _mentions(world.directory / "coordinator.log", STALE),
         "effects seen": len(world.ledger.effects),
     }
+
+
+def _mentions(log: Path, event: str) -> int:
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        return sum(event in line for line in lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

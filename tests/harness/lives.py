@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from coordinator.engine.worker import LEASE_SECONDS
 from tests.harness.boundaries import Arming
 from tests.harness.coordinator_process import Order
 from tests.harness.outside import Records
@@ -31,6 +32,8 @@ EFFECTS: Final = 4
 STOP_SECONDS: Final = 15.0
 RESTART_SECONDS: Final = 0.1
 CALM_SECONDS: Final = 0.05
+FROZEN_SECONDS: Final = LEASE_SECONDS + 3.0
+AFTER_FREEZE: Final = 3.0
 
 
 class Plan(StrEnum):
@@ -40,9 +43,11 @@ class Plan(StrEnum):
     CLOCK = "by the clock"
     EFFECT = "at an effect"
     TERMINATION = "by SIGTERM"
+    FREEZE = "after a freeze"
+    """Stopped beyond every lease, woken, and killed a little later: whatever it completes then is late."""
 
 
-SHARES: Final = {Plan.BOUNDARY: 60, Plan.CLOCK: 18, Plan.EFFECT: 17, Plan.TERMINATION: 5}
+SHARES: Final = {Plan.BOUNDARY: 60, Plan.CLOCK: 18, Plan.EFFECT: 16, Plan.TERMINATION: 5, Plan.FREEZE: 1}
 
 
 @dataclass(slots=True)
@@ -66,6 +71,7 @@ class Counts:
     not_started: int = 0
     """Lives that gave up on a service before they served."""
     terminations: list[Termination] = field(default_factory=list[Termination])
+    freezes: int = 0
     unexpected: list[str] = field(default_factory=list[str])
     """Ends that nobody ordered."""
 
@@ -84,6 +90,11 @@ class Lives:
         self._terminated_at = 0.0
         self.ready = asyncio.Event()
         self.counts = Counts()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the life that lives now."""
+        return self._pid
 
     async def open(self) -> None:
         """Start the process that forks lives, and the first of them."""
@@ -168,11 +179,21 @@ class Lives:
 
     async def _by_clock(self, plan: Plan, seconds: float) -> None:
         await self.ready.wait()
+        await self._lived(seconds if plan in (Plan.CLOCK, Plan.TERMINATION, Plan.FREEZE) else LONGEST_LIFE)
+        if plan is Plan.FREEZE:
+            self.counts.freezes += 1
+            self._end(signal.SIGSTOP)
+            await asyncio.sleep(FROZEN_SECONDS)
+            self._end(signal.SIGCONT)
+            await self._lived(AFTER_FREEZE)
+        self._end(signal.SIGTERM if plan is Plan.TERMINATION else signal.SIGKILL)
+
+    async def _lived(self, seconds: float) -> None:
+        """Wait until the life has lasted so long, moments in which it may not be ended apart."""
         lived = 0.0
-        while lived < (seconds if plan in (Plan.CLOCK, Plan.TERMINATION) else LONGEST_LIFE):
+        while lived < seconds:
             await asyncio.sleep(CALM_SECONDS)
             lived += 0.0 if self._progress.calm() else CALM_SECONDS
-        self._end(signal.SIGTERM if plan is Plan.TERMINATION else signal.SIGKILL)
 
     async def _order(self, order: Order) -> None:
         stdin = self._process.stdin

@@ -78,6 +78,8 @@ class Wave:
         self.contests = [Contest(fate, number * 1_000 + n) for n, fate in enumerate(fates)]
         self.opened: dict[str, int] = {}
         """What Lightning channels of players began with, in millisatoshi by alias."""
+        self.pressed = 0
+        """Payout requests that were sent at once, beside the players' own."""
 
     @property
     def _played(self) -> list[Contest]:
@@ -194,12 +196,22 @@ class Wave:
 
         if player.kit is None:
             return
-        pressing = asyncio.create_task(_press(player))
+        pressing = asyncio.create_task(self._press(player))
         try:
             await self._persistently(take)
         finally:
             pressing.cancel()
             await asyncio.gather(pressing, return_exceptions=True)
+
+    async def _press(self, player: Player) -> None:
+        """A winner who presses the button again and again: one payment has to come of it, however many are answered."""
+        while not player.payout_request:  # noqa: ASYNC110  (nothing tells an event of it)
+            await asyncio.sleep(LOOK_SECONDS)
+        body = {"payment_request": player.payout_request, "payout_preimage": None}
+        asked = [player.api.send(f"{player.own}/payout", body, object, signed=True) for _ in range(PRESSED)]
+        self.pressed += PRESSED
+        # Answers are refusals once it is under way, and none at all from a dead coordinator: Lightning's books tell.
+        await asyncio.gather(*asked, return_exceptions=True)
 
     async def _persistently(self, act: Callable[[], Awaitable[Any]]) -> None:
         """As someone at a page does: what was not answered, or refused for now, is tried again."""
@@ -256,16 +268,6 @@ class Wave:
         for contest in self.contests:
             for player in contest.players:
                 await player.close()
-
-
-async def _press(player: Player) -> None:
-    """A winner who presses the button again and again: one payment has to come of it, however many are answered."""
-    while not player.payout_request:  # noqa: ASYNC110  (nothing tells an event of it)
-        await asyncio.sleep(LOOK_SECONDS)
-    body = {"payment_request": player.payout_request, "payout_preimage": None}
-    asked = [player.api.send(f"{player.own}/payout", body, object, signed=True) for _ in range(PRESSED)]
-    # Answers are refusals once it is under way, and none at all from a dead coordinator: Lightning's books tell.
-    await asyncio.gather(*asked, return_exceptions=True)
 
 
 def _iso(moment: int) -> str:
