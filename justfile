@@ -41,11 +41,12 @@ fmt:
     ruff check --fix --quiet . || true
     ruff format .
 
-# Check style, types, imports and dependencies
+# Check style, types, use after move, imports and dependencies
 lint:
     ruff check .
     ruff format --check .
     pyright
+    python -m tools.movecheck
     lint-imports
     deptry .
 
@@ -84,6 +85,10 @@ mine N="1" *ARGS:
 # Kill the coordinator at every boundary while its services fail, then ask the outside world what was lost
 chaos *ARGS:
     @python -m tests.harness.chaos "$@"
+
+# Let competitions come and go for `--hours H`, and measure what grows
+soak *ARGS:
+    @python -m tests.harness.soak "$@"
 
 # Measure contracts, beside dlctix where cargo is there
 bench *ARGS:

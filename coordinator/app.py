@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import structlog
 from litestar import Litestar
 
@@ -28,12 +29,14 @@ from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.api.admission import Admission, Limits, Rate
 from coordinator.api.application import create_application
 from coordinator.api.context import Api
+from coordinator.api.door import Door
 from coordinator.api.examinations import Examinations
 from coordinator.config.settings import LimitSettings, Settings, alert_webhook, owner_keys, rpc_password
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.engine import Engine
 from coordinator.engine.examination import EngineExamination
 from coordinator.engine.executors.services import Services
+from coordinator.engine.money.examination import MoneyExamination
 from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.ports.alerts import AlertSink
 from coordinator.ports.bitcoin import Network
@@ -64,6 +67,8 @@ class Coordinator:
 
     application: Litestar
     wallet: OnchainWallet
+    engine: Engine
+    door: Door
 
 
 async def build(
@@ -111,7 +116,12 @@ async def build(
         observer=observer,
     )
     engine = Engine(
-        services, poll_seconds=settings.bitcoin.poll_seconds, alerts=_alert_sinks(settings, services.notifier, stack)
+        services,
+        poll_seconds=settings.bitcoin.poll_seconds,
+        alerts=_alert_sinks(settings, services.notifier, stack),
+        duty_limits=msgspec.to_builtins(settings.duties),
+        closings_at_once=settings.closings_at_once,
+        settle_only=settings.settle_only,
     )
     origin = settings.web.public_url or f"http://{settings.web.host}:{settings.web.port}"
     api = Api(
@@ -122,9 +132,11 @@ async def build(
         owners=owner_keys(settings),
         esplora_url=settings.bitcoin.esplora_url or "",
         admission=Admission(_limits(settings.limits)),
-        examinations=Examinations((*examined, EngineExamination(engine.health))),
+        examinations=Examinations(
+            (*examined, EngineExamination(engine.health), MoneyExamination(engine.money, engine.freezer))
+        ),
     )
-    return Coordinator(create_application(api), wallet)
+    return Coordinator(create_application(api), wallet, engine, api.door)
 
 
 def _limits(settings: LimitSettings) -> Limits:
@@ -174,10 +186,11 @@ def _alert_sinks(settings: Settings, notifier: Notifier, stack: AsyncExitStack) 
 
 def chain_client(settings: Settings) -> CoreNode | EsploraNode:
     """The node that is asked about blocks and given transactions."""
-    bitcoin = settings.bitcoin
+    bitcoin, (network, _) = settings.bitcoin, NETWORKS[settings.network]
     if bitcoin.source == "esplora":
-        return EsploraNode(bitcoin.esplora_url or "", relay_floor=FeeRate(bitcoin.esplora_relay_floor))
-    return CoreNode(_rpc(settings))
+        floor = FeeRate(bitcoin.esplora_relay_floor)
+        return EsploraNode(bitcoin.esplora_url or "", network=network, relay_floor=floor)
+    return CoreNode(_rpc(settings), network=network)
 
 
 def _rpc(settings: Settings) -> CoreRpc:

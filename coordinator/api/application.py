@@ -15,12 +15,14 @@ from litestar.handlers import BaseRouteHandler
 from coordinator.api import headers, problem
 from coordinator.api.assets import Assets, NotBuilt
 from coordinator.api.context import Api
+from coordinator.api.door import Doorway
 from coordinator.api.operation import openapi
 from coordinator.api.pages import public
 from coordinator.api.pages.errors import for_people, not_built
 from coordinator.api.pages.rendering import template_config
+from coordinator.api.parameters import known_only
 from coordinator.api.request_log import RequestLog
-from coordinator.api.routes import admin, closing, competitions, operator, payouts, tickets
+from coordinator.api.routes import admin, closing, competitions, money, operator, payouts, tickets
 from coordinator.api.routes.health import healthz, livez
 from coordinator.api.routes.metrics import metrics
 from coordinator.api.routes.readiness import readyz
@@ -44,12 +46,14 @@ def create_application(api: Api, more: Sequence[Any] = (), assets: Assets | None
             await api.engine.stop()
 
     async def admit(connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler) -> None:
+        api.door.require_open()
         api.admission.guard(connection, route)
 
     guards = [admit]
     built = assets or Assets()
-    groups = (competitions, tickets, closing, payouts, operator, admin)
-    v1 = Router("/api/v1", route_handlers=[handler for group in groups for handler in group.handlers], guards=guards)
+    groups = (competitions, tickets, closing, payouts, operator, admin, money)
+    handlers = [handler for group in groups for handler in group.handlers]
+    v1 = Router("/api/v1", route_handlers=handlers, guards=[*guards, known_only])
     application = Litestar(
         route_handlers=[v1, livez, readyz, healthz, metrics, public.router(guards), built.router(), *more],
         dependencies={"api": Provide(lambda: api, sync_to_thread=False)},
@@ -70,7 +74,8 @@ def create_application(api: Api, more: Sequence[Any] = (), assets: Assets | None
         debug=False,
     )
     # Outside of the framework's own layers: it sees what no route answers, too.
-    application.asgi_handler = RequestLog(application.asgi_handler, lambda: api.engine.vitals)
+    answered = Doorway(application.asgi_handler, lambda: api.door)
+    application.asgi_handler = RequestLog(answered, lambda: api.engine.vitals)
     return application
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from litestar import Request
 
 from coordinator.api.admission import Admission, Limits
 from coordinator.api.auth import ReplayMemory, player_of
+from coordinator.api.door import Door
 from coordinator.api.examinations import Examinations
 from coordinator.engine.engine import Engine
 from coordinator.engine.executors.contracts import fee_market
@@ -42,6 +43,7 @@ class Api:
     replays: ReplayMemory = field(default_factory=ReplayMemory)
     admission: Admission = field(default_factory=lambda: Admission(Limits()))
     examinations: Examinations = field(default_factory=lambda: Examinations(()))
+    door: Door = field(default_factory=Door)
 
     @property
     def receipt_key(self) -> SecretKey:
@@ -68,7 +70,7 @@ class Api:
         away = engine.dependencies.away
         market = None if away else await self.market()
         bar = await bar_of(engine.store, player, engine.clock.wall())
-        return NewMoney(market, away, engine.freezer.frozen, bar)
+        return replace(engine.new_money(), market=market, away=away, barred_until=bar)
 
     async def command(
         self,

@@ -10,7 +10,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, NotAuthorizedException
 
 from coordinator.api.admission import TooManyRequests
-from coordinator.engine.health import NobodyDrives
+from coordinator.api.door import Stopping
+from coordinator.engine.health import NobodyDrives, Overloaded
 from coordinator.engine.new_money import RETRY_SECONDS as NEW_MONEY_SECONDS
 from coordinator.engine.new_money import NewMoneyPaused
 from coordinator.engine.submit import Conflict, UnknownCompetition
@@ -21,7 +22,15 @@ from coordinator_core.nostr.nip98 import NotAuthorized
 
 PROBLEM = "application/problem+json"
 RETRY_SECONDS = 5
-PAUSES: Final = (NewMoneyPaused, NobodyDrives, NoFeeEstimate, FeeRateAboveCeiling, NetworkFeeTooHigh)
+PAUSES: Final = (
+    NewMoneyPaused,
+    NobodyDrives,
+    Overloaded,
+    NoFeeEstimate,
+    FeeRateAboveCeiling,
+    NetworkFeeTooHigh,
+    Stopping,
+)
 """Nothing is wrong with the request: it will do later, when services and fees are as they should be again."""
 _FIXES: Final = {
     401: ("authorization", "send the operator's token as Authorization: Bearer"),
@@ -69,7 +78,9 @@ def core_error(request: Request[Any, Any, Any], error: CoreError) -> Response[by
     answer = _problem(_status_of(error), error.code, "refused", str(error), **more)
     if isinstance(error, NotAuthorized):
         answer.headers["WWW-Authenticate"] = "Nostr"
-    return _later(answer, NEW_MONEY_SECONDS) if isinstance(error, PAUSES) else answer
+    if not isinstance(error, PAUSES):
+        return answer
+    return _later(answer, RETRY_SECONDS if isinstance(error, Overloaded) else NEW_MONEY_SECONDS)
 
 
 def port_error(_: Request[Any, Any, Any], error: PortError) -> Response[bytes]:

@@ -83,6 +83,23 @@ class LimitSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Addresses or networks of reverse proxies whose X-Forwarded-For is believed."""
 
 
+Attempts = Annotated[int, Meta(ge=1, le=256)]
+
+
+class DutySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Attempts at duties that run at a time, by what they talk to. One competition gets half of each at most."""
+
+    oracle: Attempts = 4
+    keymeld: Attempts = 10
+    lightning: Attempts = 16
+    chain: Attempts = 8
+    local: Attempts = 2
+    """Work of our own, such as building contracts."""
+    notify: Attempts = 2
+    watch: Attempts = 64
+    """Invoices that are listened to."""
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything the coordinator is configured with. None of it changes a running competition."""
 
@@ -94,9 +111,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     oracle: ServiceSettings
     web: WebSettings = WebSettings()
     limits: LimitSettings = LimitSettings()
+    duties: DutySettings = DutySettings()
+    closings_at_once: Annotated[int, Meta(ge=1, le=1_000)] = 20
+    """Competitions between the opening of their keymeld session and their funding; the others wait for their turn."""
     relays: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
     """Nostr keys (npub or hex) that may act as operators under their own name."""
+    settle_only: bool = False
+    """Take on no new competition, ticket or funding; finish everything that is owed."""
     domain_clock: Literal["wall", "chain"] = "wall"
     """"chain": dates follow the time of the last block; refused on mainnet."""
 

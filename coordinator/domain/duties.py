@@ -6,8 +6,8 @@ A duty that watches (poll) ends only when what it watches is final.
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import ClassVar
+from enum import IntEnum, StrEnum
+from typing import ClassVar, get_args
 
 from msgspec import Struct
 
@@ -25,12 +25,27 @@ class Channel(StrEnum):
     """Open streams of Lightning: many, idle, and never in the way of a settle or cancel."""
 
 
+class Urgency(IntEnum):
+    """Who gets the next free slot of a channel, the lowest number first. A share is kept for the others, so a flood of
+    one class starves none.
+    """
+
+    MONEY = 0
+    """Somebody's money hangs on the next block or minute: settle, cancel, decide, broadcast, bump, pay."""
+    CLOSING = 1
+    """People sit in front of a page until it is done."""
+    ROUTINE = 2
+    NOTICE = 3
+    """Watches and messages: later costs nothing."""
+
+
 class Duty(Struct, frozen=True, kw_only=True, tag_field="kind"):
     """Base of every duty."""
 
     version: ClassVar[int] = 1
     """Of the stored row; the next one when what is stored changes, with an upcaster (`versions`)."""
     channel: ClassVar[Channel]
+    urgency: ClassVar[Urgency] = Urgency.ROUTINE
     protective: ClassVar[bool]
     """Leaving it undone can cost someone money, and doing it takes none: settle, cancel, outcome, split, sweep, watch.
     Neither a gate nor a stopped competition holds it back. The others are expansive: they wait. Which of the two a
@@ -77,6 +92,7 @@ class CreateEvent(_OfAttempt, frozen=True, kw_only=True, tag="oracle.create_even
     """Make the event of an attempt and verify the announcement."""
 
     channel: ClassVar[Channel] = Channel.ORACLE
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     entries: int
 
@@ -85,6 +101,7 @@ class SubmitEntries(_OfAttempt, frozen=True, kw_only=True, tag="oracle.submit_en
     """Hand the entries over and verify the event's statement."""
 
     channel: ClassVar[Channel] = Channel.ORACLE
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     event_id: str
     roster: tuple[str, ...]
@@ -118,6 +135,7 @@ class WatchInvoice(Duty, frozen=True, kw_only=True, tag="ln.watch_invoice"):
     """Look an invoice up until it is SETTLED or CANCELED."""
 
     channel: ClassVar[Channel] = Channel.WATCH
+    urgency: ClassVar[Urgency] = Urgency.NOTICE
     protective: ClassVar[bool] = True
     payment_hash: str
 
@@ -130,6 +148,7 @@ class ReadHolds(_OfAttempt, frozen=True, kw_only=True, tag="ln.read_holds"):
     """Read every hold of the roster again, just before an irrevocable step."""
 
     channel: ClassVar[Channel] = Channel.LIGHTNING
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     roster: tuple[str, ...]
 
@@ -138,6 +157,7 @@ class DecideHolds(_OfAttempt, frozen=True, kw_only=True, tag="ln.decide_holds"):
     """Holds run short: ask the node whether it holds the funding, and decide for all tickets at once."""
 
     channel: ClassVar[Channel] = Channel.CHAIN
+    urgency: ClassVar[Urgency] = Urgency.MONEY
     protective: ClassVar[bool] = True
     funding_txid: str
 
@@ -146,6 +166,7 @@ class SettleInvoice(Duty, frozen=True, kw_only=True, tag="ln.settle"):
     """Release a ticket preimage: only after the funding has required_confirmations."""
 
     channel: ClassVar[Channel] = Channel.LIGHTNING
+    urgency: ClassVar[Urgency] = Urgency.MONEY
     protective: ClassVar[bool] = True
     entry_id: str
     payment_hash: str
@@ -159,6 +180,7 @@ class CancelInvoice(Duty, frozen=True, kw_only=True, tag="ln.cancel"):
     """Give a held payment back."""
 
     channel: ClassVar[Channel] = Channel.LIGHTNING
+    urgency: ClassVar[Urgency] = Urgency.MONEY
     protective: ClassVar[bool] = True
     payment_hash: str
 
@@ -173,6 +195,7 @@ class PayPrize(Duty, frozen=True, kw_only=True, tag="ln.pay"):
     """
 
     channel: ClassVar[Channel] = Channel.LIGHTNING
+    urgency: ClassVar[Urgency] = Urgency.MONEY
     protective: ClassVar[bool] = True
     entry_id: str
     payment_hash: str
@@ -191,6 +214,7 @@ class OpenSession(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.open_sessi
     """Reserve and initialize a session, register the market maker's key."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     roster: tuple[str, ...]
 
@@ -199,6 +223,7 @@ class RegisterPlayer(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.registe
     """Hand a player's sealed key to its enclave."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     entry_id: str
 
@@ -211,6 +236,7 @@ class AwaitRoster(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.await_rost
     """Poll keygen until the roster is there, recompute every aggregate."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     roster: tuple[str, ...]
 
@@ -219,6 +245,7 @@ class PinContract(_OfAttempt, frozen=True, kw_only=True, tag="contract.pin"):
     """Kick-off check; then parameters and coins are fixed."""
 
     channel: ClassVar[Channel] = Channel.LOCAL
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     roster: tuple[str, ...]
     event_id: str
@@ -228,6 +255,7 @@ class OpenBatches(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.open_batch
     """Open every signing session of the contract."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     roster: tuple[str, ...]
 
@@ -236,6 +264,7 @@ class OpenSpare(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.open_spare")
     """Sign a batch that hung again in a spare session, with exactly its items."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     replaces: str
     index: int
@@ -250,6 +279,7 @@ class ForwardApproval(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.approv
     """Hand a player's approval of one session to the gateway."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     entry_id: str
     session_id: str
@@ -264,6 +294,7 @@ class CollectSignatures(_OfAttempt, frozen=True, kw_only=True, tag="keymeld.coll
     """Poll one signing session and verify every signature."""
 
     channel: ClassVar[Channel] = Channel.KEYMELD
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     session_id: str
     index: int
@@ -278,6 +309,7 @@ class AssembleContract(_OfAttempt, frozen=True, kw_only=True, tag="contract.asse
     """Put the batches together and verify the whole contract."""
 
     channel: ClassVar[Channel] = Channel.LOCAL
+    urgency: ClassVar[Urgency] = Urgency.CLOSING
     protective: ClassVar[bool] = False
     roster: tuple[str, ...]
 
@@ -286,6 +318,7 @@ class Broadcast(Duty, frozen=True, kw_only=True, tag="chain.broadcast"):
     """Send a transaction of a role and see it in the node. Re-announced until confirmed."""
 
     channel: ClassVar[Channel] = Channel.CHAIN
+    urgency: ClassVar[Urgency] = Urgency.MONEY
     protective: ClassVar[bool] = True
     role: str
     attempt: int
@@ -305,6 +338,7 @@ class Bump(Duty, frozen=True, kw_only=True, tag="chain.bump"):
     """
 
     channel: ClassVar[Channel] = Channel.CHAIN
+    urgency: ClassVar[Urgency] = Urgency.MONEY
     protective: ClassVar[bool] = True
     broadcast: Broadcast
 
@@ -363,6 +397,7 @@ class NotifyPlayer(Duty, frozen=True, kw_only=True, tag="notify.player"):
     """Tell a player something once. Lost messages cost nothing: the page and the client know the same."""
 
     channel: ClassVar[Channel] = Channel.NOTIFY
+    urgency: ClassVar[Urgency] = Urgency.NOTICE
     protective: ClassVar[bool] = False
     entry_id: str
     topic: str
@@ -402,3 +437,10 @@ AnyDuty = (
     | RecordAbsence
     | NotifyPlayer
 )
+
+_URGENCY = {member.kind(): member.urgency for member in get_args(AnyDuty)}
+
+
+def urgency_of(kind: str) -> Urgency:
+    """The class of a kind as it is stored; of one that this release does not know the usual one."""
+    return _URGENCY.get(kind, Urgency.ROUTINE)

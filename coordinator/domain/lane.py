@@ -54,6 +54,8 @@ class Lane:
     published: Terms | None
     facts: FactBook
     world: World = field(repr=False)
+    stopped: bool = False
+    """It contradicts itself and waits for an operator."""
 
     @property
     def terms(self) -> Terms:

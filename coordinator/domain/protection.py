@@ -32,9 +32,14 @@ def protects(duty: Duty, lane: Lane) -> bool:
     The funding is expansive until it was built: from then on somebody may have it, and only the contract that it pays
     for gives the money back.
     """
-    if isinstance(duty, Broadcast) and duty.role == FUNDING:
-        return lane.facts.get(Built, f"{FUNDING}/{duty.attempt}") is not None
-    return duty.protective
+    return duty.protective and not is_expansive_funding(duty, lane)
+
+
+def is_expansive_funding(duty: Duty, lane: Lane) -> bool:
+    """True for a funding that nobody can have yet."""
+    if not isinstance(duty, Broadcast) or duty.role != FUNDING:
+        return False
+    return lane.facts.get(Built, f"{FUNDING}/{duty.attempt}") is None
 
 
 def moves_while_stopped(state: Competition) -> bool:

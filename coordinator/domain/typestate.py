@@ -1,7 +1,7 @@
 """Linear state structs: frozen, used once. A transition consumes its state and returns the next one.
 
 The type checker proves which transition exists on which state and what it returns; that a consumed state is not used
-again is checked at run time here (a second use raises StateConsumed) and by the movement linter in the tests.
+again is checked at run time here (a second use raises StateConsumed) and by tools/movecheck.py in the source.
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 import structlog
 
-from coordinator.engine.components import Child, Component
+from coordinator.engine.components import Child, ChildState, Component
 from coordinator.engine.health import LAG_BLOCKS, LATE_DUTY_SECONDS, LATE_INBOX_SECONDS, SERVICES, Health
 from coordinator.engine.operators.attention import Attention, Kind, attention
 from coordinator.engine.operators.freezing import Freezer
@@ -27,6 +27,13 @@ OF_ATTENTION: Final[Mapping[Kind, AlertName]] = {
     Kind.DEAD: AlertName.DUTY_DEAD,
     Kind.FAILING: AlertName.DUTY_FAILING,
     Kind.FROZEN: AlertName.NEW_MONEY_FROZEN,
+    Kind.IDLE: AlertName.LIVENESS_VIOLATION,
+    Kind.LATE: AlertName.STATE_TOO_OLD,
+    Kind.DIFFERED: AlertName.DUTY_REDERIVED,
+    Kind.COMPARING: AlertName.NOT_RECONCILED,
+    Kind.UNEXPLAINED: AlertName.PAYMENT_UNEXPLAINED,
+    Kind.BOOKS: AlertName.BOOKS_OUT_OF_BALANCE,
+    Kind.KEY: AlertName.KEY_CHANGED,
 }
 _OF_COMPONENT: Final[Mapping[Component, tuple[AlertName, str]]] = {
     Component.DATABASE: (AlertName.DATABASE_FAILING, "the database cannot be read"),
@@ -41,7 +48,15 @@ log = structlog.get_logger()
 class Alarms:
     """One look every 15 s."""
 
-    def __init__(self, health: Health, freezer: Freezer, sinks: Sequence[AlertSink]) -> None:
+    def __init__(
+        self,
+        health: Health,
+        freezer: Freezer,
+        sinks: Sequence[AlertSink],
+        house: Callable[[], Sequence[Attention]] = tuple,
+    ) -> None:
+        """`house`: what of the house's money needs a person."""
+        self._house = house
         self._health = health
         self._store = health.store
         self._clock = health.clock
@@ -51,13 +66,13 @@ class Alarms:
     async def run(self) -> None:
         """Look for ever."""
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
             self._health.vitals.beat(Child.ALARMS)
+            await asyncio.sleep(EVERY_SECONDS)
             await self.step()
 
     async def step(self) -> None:
         """Tell what is new, again what lasts, and what is over."""
-        needs = await attention(self._store, self._clock, self._freezer.frozen)
+        needs = await attention(self._store, self._clock, self._freezer.frozen, self._house())
         found = {alert.key: alert for alert in (*of_health(self._health), *of_attention(needs))}
         known = {row.key: row for row in await self._store.alerts()}
         now = self._clock.wall()
@@ -106,7 +121,7 @@ def raised(alert: Alert, known: AlertRow | None, now: UnixTime) -> AlertRow | No
 
 
 def of_health(health: Health) -> Iterator[Alert]:
-    """Components that are not well, and competitions that nothing drives."""
+    """Components that are not well."""
     report = health.report()
     for component, well in report.components.items():
         if well:
@@ -118,8 +133,9 @@ def of_health(health: Health) -> Iterator[Alert]:
             yield Alert(name, "", summary)
         else:
             yield Alert(AlertName.LOOP_STALLED, component.value, f"{component.value} does not turn")
-    if stuck := report.work.stuck_competitions:
-        yield Alert(AlertName.COMPETITION_STUCK, "", f"nothing drives {stuck} of the competitions")
+    for child, state in report.children.items():
+        if state is ChildState.DEGRADED:
+            yield Alert(AlertName.LOOP_DEGRADED, child.value, f"the {child.value} loop keeps dying, or does not end")
 
 
 def of_attention(needs: Sequence[Attention]) -> Iterator[Alert]:

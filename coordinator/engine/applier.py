@@ -1,8 +1,9 @@
-"""The apply loop: one lane at a time, the most urgent first, every fourth time the longest waiting one."""
+"""The apply loop: news of lanes, the most urgent first, becomes transitions; a few lanes share a transaction."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import structlog
 
@@ -12,6 +13,7 @@ from coordinator.engine import codec
 from coordinator.engine.apply import Applied, InvariantViolation, apply_lane
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.components import Child
+from coordinator.engine.inbox import GROUP, Turns
 from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups, wait
@@ -39,7 +41,7 @@ class Applier:
         self._clock = clock
         self._wakeups = wakeups
         self._observer = observer
-        self._turn = 0
+        self._turns = Turns()
 
     async def run(self) -> None:
         """Apply for ever."""
@@ -49,25 +51,45 @@ class Applier:
                 await wait(self._wakeups.apply, IDLE_SECONDS * random.uniform(0.8, 1.2))
 
     async def step(self) -> bool:
-        """Apply the next lane; False when there is nothing to do."""
-        self._turn += 1
-        lane = await self._store.next_lane(oldest=self._turn % 4 == 0)
-        if lane is None:
+        """Apply the next lanes; False when there is nothing to do."""
+        lanes = self._turns.choose(await self._store.news(GROUP))
+        if not lanes:
             return False
         try:
-            async with self._store.write() as tx:
-                with carrying(await tx.cause(lane)):
-                    applied = await self._applied(tx, lane)
-            if applied is None:
-                return True
-            self._observer.applied(lane, [after for _, after, _ in applied.steps])
-            for before, after, _ in applied.steps:
-                self._vitals.meters.transitions.add(before, after)
+            await self._apply(lanes)
+        except Exception as error:
+            if len(lanes) == 1 and not isinstance(error, (InvariantViolation, UnreadableRow, ValueError)):
+                raise
+            # Nothing was written. Alone, each shows whether it is the one that contradicts itself.
+            for lane in lanes:
+                await self._apply_alone(lane)
+        return True
+
+    async def _apply_alone(self, lane: str) -> None:
+        try:
+            await self._apply([lane])
         except (InvariantViolation, UnreadableRow, ValueError) as error:
             await self._quarantine(lane, error)
+            self._told(lane)
+
+    async def _apply(self, lanes: Sequence[str]) -> None:
+        """In one transaction. Raises what one of them makes it."""
+        done: list[Applied] = []
+        async with self._store.write() as tx:
+            for lane in lanes:
+                with carrying(await tx.cause(lane)):
+                    applied = await self._applied(tx, lane)
+                if applied is not None:
+                    done.append(applied)
+        for applied in done:
+            self._observer.applied(applied.lane.id, [after for _, after, _ in applied.steps])
+            for before, after, _ in applied.steps:
+                self._vitals.meters.transitions.add(before, after)
+            self._told(applied.lane.id)
+
+    def _told(self, lane: str) -> None:
         self._wakeups.duties.set()
         self._wakeups.changed(lane)
-        return True
 
     async def _applied(self, tx: Transaction, lane: str) -> Applied | None:
         """None for a competition that is not applied now. Raises InvariantViolation, UnreadableRow."""

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
 from coordinator.domain.competitions.advance import advance
+from coordinator.domain.competitions.budgets import budget
 from coordinator.domain.competitions.states import Competition
 from coordinator.domain.competitions.wanted import wanted
-from coordinator.domain.competitions.watching import deadline, watched
+from coordinator.domain.competitions.watching import Deadline, deadline, watched
 from coordinator.domain.lane import Lane, World
 from coordinator.domain.protection import protects
 from coordinator.engine import codec
 from coordinator.engine.clockwork import Clockwork
 from coordinator.ports.store import LaneRecord, Transaction, Wake, Watch
 from coordinator_core.errors import CoreError
+from coordinator_core.units import Height
 
 MAX_STEPS = 32
 TERMINAL = frozenset({"completed", "cancelled", "failed"})
@@ -39,8 +41,11 @@ class Applied:
     steps: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
     duties: Mapping[str, tuple[str, str, bytes]] = field(default_factory=dict[str, tuple[str, str, bytes]])
     protective: frozenset[str] = frozenset()
-    watches: Sequence[Watch] = ()
+    watches: dict[Watch, Height] = field(default_factory=dict[Watch, Height])
+    """Each with the lowest block that may hold it."""
     wake: Wake = field(default_factory=Wake)
+    budget: Wake = field(default_factory=Wake)
+    """By when it should have left its state."""
 
 
 async def world_of(record: LaneRecord, clock: Clockwork) -> World:
@@ -61,7 +66,7 @@ async def apply_lane(tx: Transaction, record: LaneRecord, clock: Clockwork) -> A
     """Run a loaded lane to its fixpoint and write everything that follows. Raises InvariantViolation."""
     world = await world_of(record, clock)
     try:
-        applied = _decide(record, world)
+        applied = decide(record, world)
     except InvariantViolation:
         raise
     except Exception as error:
@@ -71,7 +76,8 @@ async def apply_lane(tx: Transaction, record: LaneRecord, clock: Clockwork) -> A
     return applied
 
 
-def _decide(record: LaneRecord, world: World) -> Applied:
+def decide(record: LaneRecord, world: World) -> Applied:
+    """What applying a lane would do. Pure. Raises InvariantViolation, and whatever a lane that is broken makes it."""
     lane = codec.lane_of(record, world)
     applied = Applied(state=codec.decode_state(record.state), lane=lane)
     for _ in range(MAX_STEPS):
@@ -88,10 +94,16 @@ def _decide(record: LaneRecord, world: World) -> Applied:
     applied.duties = {d.id(lane.id): (d.channel.value, d.kind(), codec.encode_duty(d)) for d in duties}
     applied.protective = frozenset(d.id(lane.id) for d in duties if protects(d, lane))
     look = watched(state, lane)
-    applied.watches = sorted([Watch("t", key) for key in look.transactions] + [Watch("o", k) for k in look.outpoints])
-    again = deadline(state, lane)
-    applied.wake = Wake(wall=again.wall, domain=again.domain, height=again.height)
+    applied.watches = {Watch("t", txid): since for txid, since in look.transactions.items()}
+    applied.watches |= {Watch("o", outpoint): since for outpoint, since in look.outpoints.items()}
+    applied.wake = _moments(deadline(state, lane))
+    entered = world.wall if applied.steps else record.entered_at
+    applied.budget = _moments(budget(state, lane, entered))
     return applied
+
+
+def _moments(found: Deadline) -> Wake:
+    return Wake(wall=found.wall, domain=found.domain, height=found.height, median=found.median)
 
 
 async def _write(tx: Transaction, record: LaneRecord, applied: Applied) -> None:
@@ -104,4 +116,4 @@ async def _write(tx: Transaction, record: LaneRecord, applied: Applied) -> None:
             log.info("transition", lane=record.id, before=before, after=after, reason=reason)
     await tx.want_duties(lane.id, applied.duties, float(now), applied.protective)
     await tx.set_watches(lane.id, applied.watches)
-    await tx.set_wake(lane.id, applied.wake)
+    await tx.set_wake(lane.id, applied.wake, applied.budget)

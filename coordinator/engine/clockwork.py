@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coordinator.ports.clock import WallClock
+from coordinator.ports.clock import PreciseClock
 from coordinator.ports.store import BlockHeader, Store
 from coordinator_core.errors import Misuse
 from coordinator_core.units import Blocks, UnixTime
@@ -16,7 +16,7 @@ DEFAULT_CANCEL_DELTA = Blocks(18)
 class Clockwork:
     """`chain_time` true: the domain clock is the time of the last block (development, regtest); else the wall clock."""
 
-    wall_clock: WallClock
+    wall_clock: PreciseClock
     store: Store
     chain_time: bool
     cancel_delta: Blocks = DEFAULT_CANCEL_DELTA
@@ -25,6 +25,10 @@ class Clockwork:
     def wall(self) -> UnixTime:
         """Seconds since 1970 on this machine."""
         return self.wall_clock.now()
+
+    def precise(self) -> float:
+        """The same with fractions: leases, back-off and due times."""
+        return self.wall_clock.precise()
 
     async def tip(self) -> BlockHeader:
         """The chain cursor. Raises Misuse before the first block was stored."""

@@ -58,4 +58,5 @@ def terms_of(facts: FactBook) -> Terms | None:
 
 def lane_of(record: LaneRecord, world: World) -> Lane:
     """What the domain looks at. Raises UnreadableRow."""
-    return Lane(id=record.id, published=terms_of(record.facts), facts=record.facts, world=world)
+    stopped = record.quarantined is not None
+    return Lane(record.id, terms_of(record.facts), record.facts, world, stopped)

@@ -25,6 +25,20 @@ class Child(StrEnum):
     RETENTION = "retention"
     HEALTH = "health"
     ALARMS = "alarms"
+    MONEY = "money"
+    AUDITOR = "auditor"
+    SWEEP = "sweep"
+
+
+class ChildState(StrEnum):
+    """What a loop does now."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    BACKOFF = "backoff"
+    DEGRADED = "degraded"
+    """It died too often, or does not end although it was told to."""
+    STOPPED = "stopped"
 
 
 class Component(StrEnum):
@@ -43,3 +57,16 @@ class Component(StrEnum):
     CHAIN = "chain"
     ORACLE = "oracle"
     KEYMELD = "keymeld"
+
+
+class ChainState(StrEnum):
+    """How well the chain is followed."""
+
+    CONNECTING = "connecting"
+    """The node did not answer when it was last asked."""
+    CATCHING_UP = "catching_up"
+    SYNCED = "synced"
+    STALE = "stale"
+    """Blocks are there and none is stored, or none came for 90 minutes."""
+    FAILED = "failed"
+    """What the node says cannot be used."""

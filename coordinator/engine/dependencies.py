@@ -8,14 +8,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 import structlog
 from msgspec import Struct
 
+from coordinator.domain.gates import Consequence, Sight, held
+from coordinator.engine.breakers import Breakers
+from coordinator.engine.chain.lookout import Lookout
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.components import Child, Dependency
 from coordinator.engine.executors.contracts import fee_market
 from coordinator.engine.executors.services import Services
+from coordinator.engine.outages import Outages
 from coordinator.engine.vitals import Hysteresis, Vitals
 from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.faults import PortError
@@ -64,11 +69,19 @@ class NotUsable(Exception):
 class Dependencies:
     """One light question to each service every 15 s, every 3 s while one is away; at once after a failure elsewhere."""
 
-    def __init__(self, services: Services, clock: Clockwork, wakeups: Wakeups, vitals: Vitals | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        clock: Clockwork,
+        wakeups: Wakeups,
+        vitals: Vitals | None = None,
+        breakers: Breakers | None = None,
+    ) -> None:
         self._vitals = vitals or Vitals()
+        self._breakers = breakers
         self._health = {dependency: Hysteresis() for dependency in Dependency}
-        self.chain_lag: int | None = None
-        """Blocks that the node has and we have not stored, as of the last round; None while the node is away."""
+        self.lookout = Lookout(self._vitals.clock, clock.wall, development=clock.chain_time)
+        self._outages = Outages(services.store, clock, wakeups)
         self._services = services
         self._clock = clock
         self._wakeups = wakeups
@@ -86,8 +99,25 @@ class Dependencies:
     def away(self) -> tuple[Away, ...]:
         """Services that do not answer now, or have not been asked yet."""
         never = {d: Away(d, self._began, NEVER_ANSWERED) for d in Dependency if d not in self._away}
-        found = ({**self._away, **never}[d] for d in Dependency)
-        return tuple(away for away in found if away is not None)
+        found = {**self._away, **never}
+        found[Dependency.CHAIN] = found[Dependency.CHAIN] or self._lagging()
+        return tuple(away for away in (found[d] for d in Dependency) if away is not None)
+
+    def _lagging(self) -> Away | None:
+        """The chain, while it is too far ahead of us to let new money in."""
+        sight = self.lookout.sight()
+        if sight.lag is None:
+            return None
+        lag = held(Consequence.ENTRY, Sight(lag=sight.lag, late=sight.late, lightning=True))
+        if lag is None:
+            return None
+        since = self._clock.wall() - int(self.lookout.report().since_seconds or 0)
+        return Away(Dependency.CHAIN, UnixTime(since), f"is ahead: {lag}")
+
+    @property
+    def chain_lag(self) -> int | None:
+        """Blocks that the node has and we have not stored; None while the node is away."""
+        return self.lookout.behind
 
     @property
     def market(self) -> FeeMarket | None:
@@ -110,6 +140,7 @@ class Dependencies:
     async def look(self) -> None:
         """One round: every service at the same time, none longer than five seconds."""
         await asyncio.gather(*(self.ask(dependency) for dependency in Dependency))
+        await self._outages.note({away.dependency: away.since for away in self.away})
 
     async def ask(self, dependency: Dependency) -> None:
         """One question to one service, and what came of it."""
@@ -138,22 +169,42 @@ class Dependencies:
             self._away[dependency] = None
             if known is not None:
                 log.info("dependency is back", dependency=dependency.value)
+                self._resume(dependency)
             return
         if known is None:
             log.warning("dependency is away", dependency=dependency.value, reason=reason)
         if dependency is Dependency.CHAIN:
-            self._market, self.chain_lag = None, None
+            self._market = None
+            self.lookout.silent()
+        if dependency is Dependency.LIGHTNING and reason == NO_ANSWER:
+            self.lookout.lightning(None)
         first = asked_at if dependency in self._away else self._began
         self._away[dependency] = Away(dependency, known.since if known is not None else first, reason)
 
+    def _resume(self, dependency: Dependency) -> None:
+        """Duties that were held back because nobody answered go on at once."""
+        if self._breakers is not None:
+            self._breakers.back(dependency)
+            self._wakeups.duties.set()
+
     async def _lightning(self) -> None:
-        if not (await self._services.lightning.info()).synced_to_chain:
+        synced = (await self._services.lightning.info()).synced_to_chain
+        if not synced:
+            # The block that it is behind of may be one that nobody here has heard of yet.
+            with suppress(PortError):
+                await self._hear()
+        self.lookout.lightning(synced)
+        if not self.lookout.lightning_in_step:
             raise NotUsable("is not synced to the chain")
 
     async def _chain(self) -> None:
         self._market = await fee_market(self._services)
-        node, cursor = await self._services.chain.tip(), await self._clock.tip()
-        self.chain_lag = max(0, node.height - cursor.height)
+        await self._hear()
+
+    async def _hear(self) -> None:
+        node = await self._services.chain.tip()
+        self.lookout.stored((await self._clock.tip()).height)
+        self.lookout.heard(node.known, node.time)
 
     async def _oracle(self) -> None:
         await self._services.oracle.public_key()

@@ -27,6 +27,8 @@ class Again:
     facts: Sequence[Fact] = ()
     reason: str | None = None
     """Set when this is a failure that counts for back-off."""
+    defect: str = ""
+    """Class of the exception, when it is a defect of ours: the worker's word alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,15 @@ class Dead:
 
     reason: str
     facts: Sequence[Fact] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """Nothing was done, the competition has no use for it any more: the worker's word alone."""
+
+    seconds: float = 0.5
+    facts: Sequence[Fact] = ()
+    reason: str | None = None
 
 
 Outcome = Done | Again
@@ -55,6 +66,8 @@ class Task(Generic[D_co]):
     """The competition waits for an operator: nothing expansive is done for it."""
     reread: Callable[[], Awaitable[tuple[Competition, Lane]]] | None = None
     """Loads the competition once more; None: nothing can have changed."""
+    held: str | None = None
+    """Why nothing irrevocable may be done now, only asked (see gates); None: it may."""
 
     async def now(self) -> tuple[Competition, Lane]:
         """State and facts as of now. Who waited for an answer asks before a step that cannot be taken back: blocks may

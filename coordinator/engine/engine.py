@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -15,29 +15,40 @@ from coordinator.engine import codec
 from coordinator.engine.alarms import Alarms
 from coordinator.engine.applier import Applier
 from coordinator.engine.apply import world_of
+from coordinator.engine.auditor import Auditor
+from coordinator.engine.breakers import Breakers
 from coordinator.engine.chain import ChainLoop
+from coordinator.engine.children import plans
 from coordinator.engine.components import Child
 from coordinator.engine.dependencies import Dependencies
+from coordinator.engine.draining import DRAIN_SECONDS, drain
 from coordinator.engine.executors.registry import executors
 from coordinator.engine.executors.services import Services
+from coordinator.engine.gates import ChainGate, Gates
 from coordinator.engine.health import Health
+from coordinator.engine.money.office import MoneyOffice
 from coordinator.engine.new_money import NewMoney
 from coordinator.engine.operators.acting import House
+from coordinator.engine.operators.attention import Attention
 from coordinator.engine.operators.freezing import Freezer
+from coordinator.engine.operators.settling_only import SettleOnly
 from coordinator.engine.retention import Retention
+from coordinator.engine.slots import DEFAULT_LIMITS
 from coordinator.engine.submit import NO_SECRETS, Decide, UnknownCompetition, submit
+from coordinator.engine.supervisor import Run, Supervisor
+from coordinator.engine.sweep import Sweep
 from coordinator.engine.timers import TimerLoop
+from coordinator.engine.turns import AT_ONCE, Turns
 from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups
 from coordinator.engine.worker import Worker
 from coordinator.ports.alerts import AlertSink
-from coordinator_core.errors import Fault
+from coordinator_core.errors import Fault, Misuse
 
 WINDOWED = (AwaitingKeygen, AwaitingSigning)
 LEAST_DOWNTIME = 3
 """Seconds: a shorter silence of a competition is no outage."""
 START_PRIORITY = 1
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 
 log = structlog.get_logger()
 
@@ -45,44 +56,80 @@ log = structlog.get_logger()
 class Engine:
     """Runs every competition of one database."""
 
-    def __init__(self, services: Services, *, poll_seconds: float, alerts: Sequence[AlertSink] = ()) -> None:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        poll_seconds: float,
+        alerts: Sequence[AlertSink] = (),
+        duty_limits: Mapping[str, int] = DEFAULT_LIMITS,
+        closings_at_once: int = AT_ONCE,
+        settle_only: bool = False,
+    ) -> None:
         self.services = services
         self.store = services.store
         self.clock = services.clock
         self.wakeups = Wakeups()
         self.vitals = Vitals()
+        self.breakers = Breakers(self.vitals.clock, self.vitals.meters.breakers)
+        self._duty_limits = duty_limits
+        self.dependencies = Dependencies(services, self.clock, self.wakeups, self.vitals, self.breakers)
         self._chain = ChainLoop(
-            self.store, services.chain, self.clock, self.wakeups, poll_seconds=poll_seconds, vitals=self.vitals
+            *(self.store, services.chain, self.clock, self.wakeups),
+            poll_seconds=poll_seconds,
+            vitals=self.vitals,
+            lookout=self.dependencies.lookout,
         )
-        self.dependencies = Dependencies(services, self.clock, self.wakeups, self.vitals)
         self.health = Health(self.store, self.clock, self.dependencies, self.vitals, poll_seconds)
-        self.freezer = Freezer(House(self.store, self.clock, self.wakeups))
-        self.alarms = Alarms(self.health, self.freezer, alerts)
-        self._tasks: list[asyncio.Task[None]] = []
+        self.health.silent_channels = lambda: self.breakers.open
+        house = House(self.store, self.clock, self.wakeups)
+        self.freezer = Freezer(house)
+        self.settle_only = SettleOnly(house, configured=settle_only)
+        self.money = MoneyOffice(services, house, self.freezer, self.settle_only, self.vitals)
+        self.alarms = Alarms(self.health, self.freezer, alerts, self.needs)
+        self.auditor = Auditor(self.store, self.clock, self.wakeups, self.vitals)
+        self.sweep = Sweep(self.store, self.clock, self.wakeups, self.vitals)
+        self._plans = plans(poll_seconds)
+        self._turns = Turns(self.store, self.vitals.clock, closings_at_once)
+        self._worker: Worker | None = None
+        self._supervisor: Supervisor | None = None
 
     async def start(self) -> None:
-        """Make sure of a chain cursor, ask every service once, then start every loop."""
+        """Make sure of a chain cursor, ask every service once, then start every loop. Does nothing once it runs."""
+        if self._supervisor is not None:
+            return
         await self.freezer.load()
+        await self.settle_only.load()
         await self._chain.start()
         await self.dependencies.look()
         await self._note_downtime()
-        self._tasks = [
-            asyncio.create_task(_supervise(child.value, loop, self.vitals), name=child.value)
-            for child, loop in self._loops().items()
-        ]
+        await self._turns.load()
+        work = executors(self.services, self.new_money, self._turns)
+        observer = self.services.observer
+        self._worker = Worker(
+            *(self.store, self.clock, self.wakeups, work, observer, self.vitals),
+            gates=Gates(ChainGate(self.services, self.dependencies.lookout), house=self.money.gate.held),
+            limits=self._duty_limits,
+            breakers=self.breakers,
+        )
+        self._supervisor = Supervisor(self._loops(self._worker), self._plans, self.vitals)
+        self.health.children = self._supervisor.states
+        self._supervisor.start()
 
-    def _loops(self) -> Mapping[Child, Callable[[], Awaitable[None]]]:
+    def _loops(self, worker: Worker) -> Mapping[Child, Run]:
         observer, vitals = self.services.observer, self.vitals
-        work = executors(self.services, self.new_money)
         return {
             Child.CHAIN: self._chain.run,
             Child.APPLY: Applier(self.store, self.clock, self.wakeups, observer, vitals).run,
-            Child.DUTIES: Worker(self.store, self.clock, self.wakeups, work, observer, vitals).run,
+            Child.DUTIES: worker.run,
             Child.TIMERS: TimerLoop(self.store, self.clock, self.wakeups, vitals).run,
             Child.DEPENDENCIES: self.dependencies.run,
-            Child.RETENTION: Retention(self.store, self.clock).run,
+            Child.RETENTION: Retention(self.store, self.clock, vitals).run,
             Child.HEALTH: self.health.run,
             Child.ALARMS: self.alarms.run,
+            Child.MONEY: self.money.run,
+            Child.AUDITOR: self.auditor.run,
+            Child.SWEEP: self.sweep.run,
         }
 
     async def _note_downtime(self) -> None:
@@ -110,16 +157,38 @@ class Engine:
                 await tx.quarantine(lane, str(error), self.clock.wall())
             return None
 
+    def needs(self) -> tuple[Attention, ...]:
+        """What the house's money, the auditor and the hourly sweep found to need a person."""
+        return (*self.money.needs(), *self.auditor.findings, *self.sweep.findings)
+
     def new_money(self) -> NewMoney:
         """Whether new money may come in, as every service last said."""
-        return NewMoney(self.dependencies.market, self.dependencies.away, self.freezer.frozen)
+        money = self.money
+        return NewMoney(self.dependencies.market, self.dependencies.away, self.freezer.frozen, house=money.pauses(), able=money.handshake.lacking)
 
-    async def stop(self) -> None:
-        """Stop the loops; what was claimed is taken up again when its lease ends."""
+    async def escalation(self) -> str:
+        """Waits for the reason why this process has to end: a loop that money hangs on cannot be kept alive. Raises
+        Misuse before the start.
+        """
+        if self._supervisor is None:
+            raise Misuse("the engine does not run")
+        return await self._supervisor.escalation()
+
+    async def stop(self, seconds: float = DRAIN_SECONDS) -> bool:
+        """Stop the loops, see `draining.drain`. False when something was cut off; it is taken up again at the next
+        start. Once it is stopped this does nothing.
+        """
         self.health.stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        supervisor, worker = self._supervisor, self._worker
+        self._supervisor = self._worker = None
+        if supervisor is None or worker is None:
+            return True
+        return await drain(
+            *(supervisor, worker, self.store, self.wakeups),
+            wall=self.clock.wall,
+            clock=self.vitals.clock,
+            seconds=seconds,
+        )
 
     async def command(
         self, lane: str, kind: str, dkey: str, decide: Decide, secrets: Mapping[str, bytes] = NO_SECRETS
@@ -176,20 +245,3 @@ class Engine:
         finally:
             stop()
         return await self.view(lane)
-
-
-async def _supervise(name: str, loop: Callable[[], Awaitable[None]], vitals: Vitals | None = None) -> None:
-    """One for one: a loop that dies is started again after a pause that doubles; its siblings go on."""
-    pause = FIRST_PAUSE
-    while True:
-        started = asyncio.get_running_loop().time()
-        try:
-            await loop()
-        except Exception:
-            log.exception("loop died", loop=name)
-        if vitals is not None:
-            vitals.meters.restarts.add(name)
-        if asyncio.get_running_loop().time() - started > LONGEST_PAUSE:
-            pause = FIRST_PAUSE
-        await asyncio.sleep(pause)
-        pause = min(LONGEST_PAUSE, pause * 2)

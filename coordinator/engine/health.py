@@ -6,7 +6,7 @@ Sampled once a second; the database is read every fifth time. What is not known 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -15,8 +15,9 @@ import structlog
 from msgspec import Struct
 
 from coordinator.domain.duties import Channel
+from coordinator.engine.chain.lookout import ChainReport
 from coordinator.engine.clockwork import Clockwork
-from coordinator.engine.components import Child, Component, Dependency
+from coordinator.engine.components import Child, ChildState, Component, Dependency
 from coordinator.engine.dependencies import Away, Dependencies
 from coordinator.engine.vitals import Hysteresis, Vitals
 from coordinator.ports.measuring import Progress
@@ -33,6 +34,8 @@ CHAIN_GRACE_SECONDS: Final = 60.0
 """A block that is fetched, and watches that are searched for, take longer than a turn of the other loops."""
 LATE_DUTY_SECONDS: Final = 60.0
 LATE_INBOX_SECONDS: Final = 30.0
+HIGH_WATER: Final = 10_000
+"""New inbox rows from which on no command is taken."""
 LAG_BLOCKS: Final = 2
 PATIENT: Final = frozenset({Channel.WATCH.value})
 """Channels whose duties take turns: one that waits for its turn is not late."""
@@ -57,6 +60,12 @@ class NobodyDrives(Refused):
     """The loops that would act on a command do not turn: nothing new is taken on until they do."""
 
     code = "engine.stalled"
+
+
+class Overloaded(Refused):
+    """More has happened than was acted on yet: nothing new is taken on until that is done. What was accepted stands."""
+
+    code = "engine.overloaded"
 
 
 class Status(StrEnum):
@@ -85,6 +94,12 @@ class Report(Struct, frozen=True, kw_only=True):
     components: Mapping[Component, bool]
     work: Work
     sampled_seconds_ago: float | None
+    children: Mapping[Child, ChildState] = {}
+    """What each loop under supervision does."""
+    silent_channels: tuple[str, ...] = ()
+    """Duties of these wait because nobody answers there; one every ten seconds asks."""
+    chain: ChainReport
+    """How well the chain is followed, as of this question."""
 
 
 @dataclass(slots=True)
@@ -97,6 +112,10 @@ class Health:
     vitals: Vitals
     poll_seconds: float
     stopping: bool = False
+    children: Callable[[], Mapping[Child, ChildState]] = dict
+    """States of the loops, once they are supervised."""
+    silent_channels: Callable[[], Collection[str]] = tuple
+    """Channels whose breaker is open."""
     progress: Progress | None = None
     """As last read; None when the last read failed."""
     _states: dict[Component, Hysteresis] = field(default_factory=dict[Component, Hysteresis])
@@ -126,7 +145,13 @@ class Health:
         components = {component: self.is_healthy(component) for component in Component}
         age = self.vitals.age(Child.HEALTH)
         return Report(
-            status=self._status(components, age), components=components, work=self.work(), sampled_seconds_ago=age
+            status=self._status(components, age),
+            components=components,
+            work=self.work(),
+            sampled_seconds_ago=age,
+            children=self.children(),
+            silent_channels=tuple(sorted(self.silent_channels())),
+            chain=self.dependencies.lookout.report(),
         )
 
     def work(self) -> Work:
@@ -151,15 +176,24 @@ class Health:
         if age is None or age > STALE_SECONDS or not all(components[component] for component in OURS):
             return Status.UNHEALTHY
         work = self.work()
-        wrong = (work.stuck_competitions, work.stopped_competitions, work.dead_duties)
+        degraded = ChildState.DEGRADED in self.children().values()
+        wrong = (work.stuck_competitions, work.stopped_competitions, work.dead_duties, degraded)
         return Status.OK if all(components.values()) and not any(wrong) else Status.DEGRADED
 
     def require_driver(self) -> None:
-        """Raises NobodyDrives when a command would be written down and nobody would act on it."""
+        """Raises NobodyDrives when a command would be written down and nobody would act on it, Overloaded when that
+        would take too long.
+        """
         ages = (self.vitals.age(child) for child in DRIVERS)
         if any(age is not None and age > DRIVERLESS_SECONDS for age in ages):
             fix = "try again later; what is paid already is safe"
             raise NobodyDrives("engine", "does not turn", fix, fault=Fault.COORDINATOR)
+        found = self.progress
+        if found is None:
+            return
+        if sum(found.inbox.values()) > HIGH_WATER or self.inbox_age(found) > LATE_INBOX_SECONDS:
+            fix = "try again in a few seconds; what is paid already is safe"
+            raise Overloaded("engine", "has more to do than it can", fix, fault=Fault.COORDINATOR)
 
     def is_healthy(self, component: Component) -> bool:
         """Whether a component is well, with hysteresis; one that was never looked at is not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +22,8 @@ from coordinator_core.units import UnixTime
 RETRY_SECONDS = 5
 OPERATOR = "operator"
 """Whose pause it is when no service is away."""
+COORDINATOR = "coordinator"
+"""The coordinator's own: it is not ready to take money."""
 
 
 class NewMoneyPaused(Refused):
@@ -49,6 +51,12 @@ class Frozen(Struct, frozen=True):
 
     reason: str
     since: UnixTime
+    by: str = OPERATOR
+    """OPERATOR, or COORDINATOR for a rule of its own."""
+
+
+def _everything(_: Terms) -> Sequence[Pause]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,10 @@ class NewMoney:
     """Set while an operator, or the books, let no new money in."""
     barred_until: UnixTime | None = None
     """Set for a player that is kept out of new reservations (wall clock)."""
+    house: Sequence[Pause] = ()
+    """What else keeps new money out of every competition: the whole house is not ready, or takes on nothing new."""
+    able: Callable[[Terms], Sequence[Pause]] = _everything
+    """What a service lacks for a competition of these terms."""
 
     def require_unbarred(self) -> None:
         """Raises Barred for a player that is kept out of new reservations."""
@@ -76,20 +88,12 @@ class NewMoney:
 
     def price(self, terms: Terms) -> PriceLines:
         """The price of a ticket now. Raises NewMoneyPaused, or Refused as fees.offer does."""
-        if self.frozen is not None:
+        if stops := self._stops(terms):
             raise NewMoneyPaused(
                 "competition",
-                f"sells no ticket now: {OPERATOR} {self.frozen.reason}, since {_date(self.frozen.since)}",
+                f"sells no ticket now: {', '.join(_sentence(stop) for stop in stops)}",
                 "try again later; what is paid already is safe",
-                fault=Fault.COORDINATOR,
-            )
-        if self.away:
-            named = ", ".join(f"{away.sentence} since {_date(away.since)}" for away in self.away)
-            raise NewMoneyPaused(
-                "competition",
-                f"sells no ticket now: {named}",
-                "try again later; what is paid already is safe",
-                fault=FAULTS[self.away[0].dependency],
+                fault=_fault(stops[0]),
             )
         if self.market is None:
             reason = "the node does not answer, so the network fee is not known"
@@ -98,15 +102,20 @@ class NewMoney:
 
     def pauses(self, terms: Terms) -> tuple[Pause, ...]:
         """Everything that speaks against a new ticket now."""
-        if self.frozen is not None:
-            return (Pause(OPERATOR, self.frozen.reason, self.frozen.since),)
-        if self.away:
-            return tuple(Pause(away.dependency.value, away.reason, away.since) for away in self.away)
+        if stops := self._stops(terms):
+            return stops
         try:
             self.price(terms)
         except Refused as refusal:
             return (Pause(Dependency.CHAIN.value, refusal.reason, None),)
         return ()
+
+    def _stops(self, terms: Terms) -> tuple[Pause, ...]:
+        """What speaks against it whatever the fees are."""
+        if self.frozen is not None:
+            return (Pause(self.frozen.by, self.frozen.reason, self.frozen.since),)
+        gone = (Pause(away.dependency.value, away.reason, away.since) for away in self.away)
+        return (*gone, *self.house, *self.able(terms))
 
 
 async def bar_of(store: Store, player: bytes, now: UnixTime) -> UnixTime | None:
@@ -114,6 +123,15 @@ async def bar_of(store: Store, player: bytes, now: UnixTime) -> UnixTime | None:
     since = UnixTime(now - BARRED_SECONDS)
     missed = await store.facts_of(Missed, player.hex(), since)
     return barred_until(missed, await store.facts_of(Attended, player.hex(), since), now)
+
+
+def _sentence(pause: Pause) -> str:
+    since = "" if pause.since is None else f" since {_date(pause.since)}"
+    return f"{pause.dependency} {pause.reason}{since}"
+
+
+def _fault(pause: Pause) -> Fault:
+    return FAULTS[Dependency(pause.dependency)] if pause.dependency in set(Dependency) else Fault.COORDINATOR
 
 
 def _date(moment: UnixTime) -> str:

@@ -11,6 +11,8 @@ from typing import Final
 import structlog
 
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.components import Child
+from coordinator.engine.vitals import Vitals
 from coordinator.ports.operating import Leftover
 from coordinator.ports.store import Store
 from coordinator_core.units import UnixTime
@@ -33,14 +35,17 @@ log = structlog.get_logger()
 class Retention:
     """One sweep an hour, the first a minute after the start."""
 
-    def __init__(self, store: Store, clock: Clockwork) -> None:
+    def __init__(self, store: Store, clock: Clockwork, vitals: Vitals | None = None) -> None:
+        self._vitals = vitals or Vitals()
         self._store = store
         self._clock = clock
 
     async def run(self) -> None:
         """Sweep for ever."""
+        self._vitals.beat(Child.RETENTION)
         await asyncio.sleep(FIRST_SECONDS)
         while True:
+            self._vitals.beat(Child.RETENTION)
             await self.sweep()
             await asyncio.sleep(EVERY_SECONDS)
 

@@ -5,50 +5,47 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import time
 import uuid
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass
 
 import structlog
 
-from coordinator.domain.competitions.states import Competition
+from coordinator.domain.competitions.states import AwaitingKeygen, AwaitingSigning
 from coordinator.domain.duties import Channel
 from coordinator.domain.facts import Outage
-from coordinator.domain.lane import Lane
-from coordinator.domain.versions import UnreadableRow
-from coordinator.engine import codec
-from coordinator.engine.apply import world_of
+from coordinator.engine.attempt import Attempted, Attempts
+from coordinator.engine.breakers import Breakers
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.components import Child
-from coordinator.engine.duty import Again, Dead, Done, Executor, Outcome, Task
+from coordinator.engine.duty import Again, Dead, Done, Executor, Unwanted
+from coordinator.engine.gates import Gates
 from coordinator.engine.observer import UNOBSERVED, EngineObserver
+from coordinator.engine.slots import DEFAULT_LIMITS, Slots
 from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.correlation import carrying
-from coordinator.ports.faults import PortError, Unreachable
-from coordinator.ports.store import DutyRow, Store
-from coordinator_core.errors import CoreError, Misuse
+from coordinator.ports.store import DutyRow, InboxClass, Store, Transaction
 from coordinator_core.units import UnixTime
 
 LEASE_SECONDS = 30.0
+HEARTBEAT_SECONDS = LEASE_SECONDS / 3
 IDLE_SECONDS = 0.5
-FIRST_BACKOFF, MAX_BACKOFF = 0.5, 30.0
-POISON = 5
-STATUS: Mapping[type, str] = {Done: "done", Again: "open", Dead: "dead"}
-RESULT_PRIORITY = 0
-CLOSING_CHANNELS = frozenset(c.value for c in (Channel.ORACLE, Channel.KEYMELD, Channel.CHAIN, Channel.LOCAL))
-LIMITS: Mapping[str, int] = {
-    Channel.ORACLE.value: 4,
-    Channel.KEYMELD.value: 8,
-    Channel.LIGHTNING.value: 16,
-    Channel.CHAIN.value: 8,
-    Channel.LOCAL.value: 2,
-    Channel.NOTIFY.value: 2,
-    Channel.WATCH.value: 64,
-}
+WINDOWED = tuple(str(state.__struct_config__.tag) for state in (AwaitingKeygen, AwaitingSigning))
+"""States in which people have a window of time."""
+RESULT_PRIORITY = InboxClass.RESULT
+STATUS: Mapping[type, str] = {Done: "done", Again: "open", Unwanted: "open", Dead: "dead"}
 
 log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Held:
+    """A lease of ours and the attempt that runs under it."""
+
+    row: DutyRow
+    until: float
+    attempt: asyncio.Task[None]
 
 
 class Worker:
@@ -62,49 +59,125 @@ class Worker:
         executors: Mapping[str, Executor],
         observer: EngineObserver = UNOBSERVED,
         vitals: Vitals | None = None,
+        gates: Gates | None = None,
+        limits: Mapping[str, int] = DEFAULT_LIMITS,
+        breakers: Breakers | None = None,
     ) -> None:
         self._vitals = vitals or Vitals()
+        self._breakers = breakers or Breakers(self._vitals.clock, self._vitals.meters.breakers)
+        self._attempts = Attempts(store, clock, wakeups, executors, gates or Gates(), self._breakers)
         self._store = store
         self._clock = clock
         self._wakeups = wakeups
-        self._executors = executors
         self._observer = observer
+        self._slots = Slots(limits)
         self._owner = uuid.uuid4().hex
-        self._running: dict[str, int] = dict.fromkeys(LIMITS, 0)
+        self._held: dict[str, _Held] = {}
+        self._finishing = False
+        self._drained = asyncio.Event()
+
+    @property
+    def running(self) -> int:
+        """Attempts that run now."""
+        return self._slots.running
 
     async def run(self) -> None:
         """Claim and execute for ever, what an ended run had claimed first; cancellation waits for nothing."""
         async with self._store.write() as tx:
-            await tx.end_leases(time.time())
+            await tx.end_leases(self._clock.precise())
         async with asyncio.TaskGroup() as group:
-            while True:
+            heart = group.create_task(self._beat(), name="heartbeat")
+            while not self._finishing:
                 self._vitals.beat(Child.DUTIES)
                 if not await self._claim(group):
                     await wait(self._wakeups.duties, IDLE_SECONDS * random.uniform(0.8, 1.2))
+            self._end_listening()
+            while self._held:
+                self._drained.clear()
+                await self._drained.wait()
+            heart.cancel()
+
+    def finish(self) -> None:
+        """Claim nothing more: `run` ends with the attempts that are under way. Those that only listen end at once."""
+        self._finishing = True
+        self._wakeups.duties.set()
+
+    def _end_listening(self) -> None:
+        """Here and not in `finish`: a claim could have been under way then."""
+        for held in self._held.values():
+            if held.row.channel == Channel.WATCH.value:
+                held.attempt.cancel()
+
+    async def release(self) -> int:
+        """Give back what this worker still has leased: due at once, for whoever comes next."""
+        async with self._store.write() as tx:
+            return await tx.end_leases(self._clock.precise(), self._owner)
 
     async def _claim(self, group: asyncio.TaskGroup) -> bool:
-        free = {channel: limit - self._running[channel] for channel, limit in LIMITS.items()}
-        free = {channel: slots for channel, slots in free.items() if slots > 0}
-        now = time.time()
-        if not free or not await self._store.duty_due(now):
+        free, full, now = self._slots.free(self._breakers.allowed), self._slots.full, self._clock.precise()
+        if not free or not await self._store.due(now, free, full):
             return False
+        probing = self._breakers.open
         async with self._store.write() as tx:
-            rows = await tx.claim(now, LEASE_SECONDS, self._owner, free)
+            rows = await tx.claim(
+                *(now, LEASE_SECONDS, self._owner, free),
+                full=full,
+                choose=lambda due: self._slots.choose(due, free, probing),
+            )
         for row in rows:
-            self._running[row.channel] += 1
-            group.create_task(self._run(row), name=row.id)
+            self._start(group, row, now + LEASE_SECONDS)
         return bool(rows)
+
+    def _start(self, group: asyncio.TaskGroup, row: DutyRow, until: float) -> None:
+        if (before := self._held.get(row.id)) is not None:
+            # Its lease ended, or the competition stopped wanting it for a moment: two must not act at once.
+            before.attempt.cancel()
+        self._slots.start(row.channel, row.lane)
+        self._breakers.started(row.channel)
+        attempt = group.create_task(self._run(row), name=row.id)
+        # Not within the attempt: one that is cancelled before its first step never runs.
+        attempt.add_done_callback(lambda _: self._end(row))
+        self._held[row.id] = _Held(row, until, attempt)
+
+    async def _beat(self) -> None:
+        """Beside the work: a call that takes its time keeps its lease, one that lost it goes no further."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            if not self._held:
+                continue
+            try:
+                await self._extend()
+            except Exception:
+                # The leases end by themselves if this goes on; then nobody may act under them.
+                log.exception("leases not extended")
+            self._end_lost(self._clock.precise())
+
+    async def _extend(self) -> None:
+        until = self._clock.precise() + LEASE_SECONDS
+        asked = {name: held.row.fence for name, held in self._held.items()}
+        async with self._store.write() as tx:
+            ours = await tx.extend(self._owner, until, asked)
+        for name, fence in asked.items():
+            held = self._held.get(name)
+            if held is not None and held.row.fence == fence:
+                held.until = until if ours.get(name) == fence else 0.0
+
+    def _end_lost(self, now: float) -> None:
+        for held in self._held.values():
+            if held.until <= now and held.attempt.cancel():
+                log.warning("lease lost", duty=held.row.id, fence=held.row.fence)
 
     async def _run(self, row: DutyRow) -> None:
         with carrying(row.request_id):
             await self._carried(row)
 
     async def _carried(self, row: DutyRow) -> None:
-        began, became = self._vitals.clock(), "not_committed"
+        began, became = self._vitals.clock(), "lost"
         try:
             self._observer.claimed(row)
-            outcome = await self._attempt(row)
+            outcome = await self._attempts.attempt(row)
             self._observer.executed(row)
+            became = "not_committed"
             became = _word(outcome) if await self._commit(row, outcome) else "stale"
         except Exception:
             # Nothing was written: the lease ends and the duty is taken up again, its siblings go on.
@@ -112,88 +185,61 @@ class Worker:
         finally:
             self._vitals.meters.attempts.add(row.kind, became)
             self._vitals.meters.duty_seconds.observe(self._vitals.clock() - began, row.channel)
-            self._running[row.channel] -= 1
-            self._wakeups.duties.set()
 
-    async def _attempt(self, row: DutyRow) -> Outcome | Dead:
-        began = self._clock.wall()
-        try:
-            async with asyncio.timeout(LEASE_SECONDS * 0.9):
-                return await self._execute(row)
-        except TimeoutError:
-            return Again(_backoff(row.failures), reason="took longer than its lease")
-        except Unreachable as error:
-            self._wakeups.probe.set()
-            pause = max(error.retry_after or 0.0, _backoff(row.failures))
-            return Again(pause, self._outage(row, began, pause), reason=str(error))
-        except UnreadableRow as error:
-            return _defect(row, str(error), at_once=True)
-        except (PortError, CoreError) as error:
-            log.warning("duty failed", duty=row.id, code=error.code, error=str(error))
-            return Again(_backoff(row.failures), reason=str(error))
-        except Exception as error:
-            # A defect of ours must not end the loop for every other competition; it is retried, counted and seen.
-            log.exception("duty raised", duty=row.id)
-            return _defect(row, f"{type(error).__name__}: {error}")
+    def _end(self, row: DutyRow) -> None:
+        self._slots.end(row.channel, row.lane)
+        held = self._held.get(row.id)
+        if held is not None and held.row.fence == row.fence:
+            del self._held[row.id]
+        self._drained.set()
+        self._wakeups.duties.set()
 
-    def _outage(self, row: DutyRow, began: UnixTime, pause: float) -> tuple[Outage, ...]:
-        """A service that the windows of the closing hang on was down from this attempt until the next one."""
-        if row.channel not in CLOSING_CHANNELS:
-            return ()
-        until = UnixTime(self._clock.wall() + math.ceil(pause))
-        return (Outage(service=row.channel, since=began, until=until),)
-
-    async def _execute(self, row: DutyRow) -> Outcome:
-        record = await self._store.lane(row.lane)
-        if record is None or row.kind not in self._executors:
-            return Again(MAX_BACKOFF, reason=f"nothing here can execute {row.kind}")
-        stopped = record.quarantined is not None
-        if stopped and not row.protective:
-            # It was claimed before the competition was stopped.
-            return Again(MAX_BACKOFF, reason=f"the competition is stopped: {record.quarantined}")
-        lane = codec.lane_of(record, await world_of(record, self._clock))
-        state, reread = codec.decode_state(record.state), partial(self._view, row.lane)
-        task = Task(row.id, codec.decode_duty(row), state, lane, row.attempts, stopped, reread)
-        return await self._executors[row.kind](task)
-
-    async def _view(self, lane: str) -> tuple[Competition, Lane]:
-        record = await self._store.lane(lane)
-        if record is None:
-            raise Misuse(f"competition {lane} is gone")
-        return codec.decode_state(record.state), codec.lane_of(record, await world_of(record, self._clock))
-
-    async def _commit(self, row: DutyRow, outcome: Outcome | Dead) -> bool:
+    async def _commit(self, row: DutyRow, outcome: Attempted) -> bool:
         """False when another has the duty by now: nothing was written."""
-        now = time.time()
-        done = isinstance(outcome, Done)
+        now = self._clock.precise()
         error = None if isinstance(outcome, Done) else outcome.reason
-        due = now + outcome.seconds if isinstance(outcome, Again) else now
+        due = now + outcome.seconds if isinstance(outcome, Again | Unwanted) else now
+        defect = outcome.defect if isinstance(outcome, Again) else ""
         async with self._store.write() as tx:
-            if not await tx.complete(row, STATUS[type(outcome)], due, error, now):
+            if not await tx.complete(row, STATUS[type(outcome)], due, error, now, defect):
                 log.warning("stale completion rejected", duty=row.id, fence=row.fence)
                 return False
-            changed = await tx.put_facts(row.lane, outcome.facts, row.id, self._clock.wall())
-            if changed or done:
-                wall = self._clock.wall()
-                await tx.notify(row.lane, RESULT_PRIORITY, "duty", f"{row.id}#{row.fence}", row.kind, wall)
+            await self._tell(tx, row, outcome)
         self._observer.completed(row)
         self._wakeups.apply.set()
+        if any(isinstance(fact, Outage) for fact in outcome.facts):
+            await self._spread(row)
         return True
 
+    async def _spread(self, row: DutyRow) -> None:
+        """An open breaker holds everybody back: the windows of every closing wait, not only of who asked last."""
+        silence = self._breakers.silence(row.channel)
+        if silence is None:
+            return
+        wall, (began, ends) = self._clock.wall(), silence
+        since, until = UnixTime(wall + math.floor(began)), UnixTime(wall + math.ceil(ends))
+        outage = Outage(service=row.channel, since=since, until=until)
+        async with self._store.write() as tx:
+            for lane in await tx.lanes_in(WINDOWED):
+                if await tx.put_facts(lane, [outage], "breaker", wall):
+                    await tx.notify(lane, InboxClass.STATUS, "breaker", f"{lane}/{row.id}#{row.fence}", "outage", wall)
 
-def _word(outcome: Outcome | Dead) -> str:
-    if isinstance(outcome, Again):
-        return "again" if outcome.reason is None else "failed"
-    return STATUS[type(outcome)]
+    async def _tell(self, tx: Transaction, row: DutyRow, outcome: Attempted) -> None:
+        """Facts, and the news for the competition when there is any."""
+        wall = self._clock.wall()
+        changed = await tx.put_facts(row.lane, outcome.facts, row.id, wall)
+        if changed or isinstance(outcome, Done | Unwanted):
+            prio = InboxClass.RECONCILE if isinstance(outcome, Unwanted) else InboxClass.RESULT
+            await tx.notify(row.lane, prio, "duty", f"{row.id}#{row.fence}", row.kind, wall)
 
 
-def _defect(row: DutyRow, reason: str, *, at_once: bool = False) -> Again | Dead:
-    """The fifth failure in a row that is a defect of ours gives a duty up, unless it protects somebody."""
-    if not row.protective and (at_once or row.failures + 1 >= POISON):
-        log.error("duty is dead", duty=row.id, error=reason)
-        return Dead(reason)
-    return Again(_backoff(row.failures + 3), reason=reason)
-
-
-def _backoff(failures: int) -> float:
-    return min(MAX_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures, 10)) * random.uniform(0.8, 1.2)
+def _word(outcome: Attempted) -> str:
+    match outcome:
+        case Again(reason=None):
+            return "again"
+        case Again():
+            return "failed"
+        case Unwanted():
+            return "unwanted"
+        case _:
+            return STATUS[type(outcome)]

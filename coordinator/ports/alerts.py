@@ -15,17 +15,24 @@ class AlertName(StrEnum):
     """What can be wrong. Each has an entry in the runbook under this name."""
 
     LOOP_STALLED = "loop_stalled"
+    LOOP_DEGRADED = "loop_degraded"
     DATABASE_FAILING = "database_failing"
     DUTIES_LATE = "duties_late"
     INBOX_LATE = "inbox_late"
     CHAIN_LAGS = "chain_lags"
     DEPENDENCY_AWAY = "dependency_away"
-    COMPETITION_STUCK = "competition_stuck"
+    LIVENESS_VIOLATION = "liveness_violation"
+    STATE_TOO_OLD = "state_too_old"
+    DUTY_REDERIVED = "duty_rederived"
     COMPETITION_STOPPED = "competition_stopped"
     NEEDS_OPERATOR = "needs_operator"
     DUTY_DEAD = "duty_dead"
     DUTY_FAILING = "duty_failing"
     NEW_MONEY_FROZEN = "new_money_frozen"
+    NOT_RECONCILED = "not_reconciled"
+    PAYMENT_UNEXPLAINED = "payment_unexplained"
+    BOOKS_OUT_OF_BALANCE = "books_out_of_balance"
+    KEY_CHANGED = "key_changed"
 
 
 class Alert(Struct, frozen=True):

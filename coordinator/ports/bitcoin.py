@@ -42,6 +42,13 @@ class Tip(Struct, frozen=True):
     """Time in the block's header."""
     median_time_past: UnixTime
     """What absolute time locks of the next block are compared with (BIP113)."""
+    headers: Height | None = None
+    """How far the node knows headers; None when it does not tell."""
+
+    @property
+    def known(self) -> Height:
+        """How far the node knows that the chain goes, whether it has the blocks or still fetches them."""
+        return self.height if self.headers is None else max(self.height, self.headers)
 
 
 class BlockTransaction(Struct, frozen=True):
@@ -49,8 +56,6 @@ class BlockTransaction(Struct, frozen=True):
 
     txid: str
     spends: tuple[Outpoint, ...]
-    scripts: tuple[bytes, ...]
-    """scriptPubKey of each output, in order."""
 
 
 class Block(Struct, frozen=True):
@@ -62,6 +67,8 @@ class Block(Struct, frozen=True):
     time: UnixTime
     median_time_past: UnixTime
     transactions: tuple[BlockTransaction, ...]
+    size: int = 0
+    """Bytes of the serialized block."""
 
 
 class Place(StrEnum):
@@ -137,8 +144,14 @@ class Chain(Protocol):
         """The best block."""
         ...
 
+    async def hash_at(self, height: Height) -> str | None:
+        """Hash of the best chain's block at `height`; None above the tip."""
+        ...
+
     async def block_at(self, height: Height) -> Block | None:
-        """The block of the best chain at `height`; None above the tip."""
+        """The block of the best chain at `height`; None above the tip. Raises faults.Garbled for an answer that is not
+        the block of its hash: merkle root, witness commitment and proof of work are checked.
+        """
         ...
 
     async def transaction_status(self, txid: str) -> TransactionStatus:
@@ -203,6 +216,13 @@ class FundingPlan(Struct, frozen=True):
         return Outpoint(self.txid, self.change_index)
 
 
+class Holdings(Struct, frozen=True):
+    """Sums over confirmed coins of the wallet that nothing spends, in chain or mempool."""
+
+    total: Sats
+    reserved: Sats
+
+
 class Wallet(Protocol):
     """The coordinator's own on-chain coins. Addresses and reservations are durable before they are used."""
 
@@ -212,6 +232,10 @@ class Wallet(Protocol):
 
     async def total(self) -> Sats:
         """All confirmed coins, reserved ones included, in satoshi."""
+        ...
+
+    async def holdings(self) -> Holdings:
+        """All confirmed coins and those of them that are reserved, of one look at the chain."""
         ...
 
     async def plan_funding(

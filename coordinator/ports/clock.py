@@ -15,6 +15,14 @@ class WallClock(Protocol):
         ...
 
 
+class PreciseClock(WallClock, Protocol):
+    """The same clock with its fractions, for leases and back-off."""
+
+    def precise(self) -> float:
+        """Seconds since 1970 on this machine; `now` is its whole seconds."""
+        ...
+
+
 class DomainClock(Protocol):
     """Dates of the terms follow this clock; in development it is the time of the chain's tip."""
 

@@ -2,6 +2,7 @@
 
 PortError                 fault, code
 ├── Unreachable           no answer, or an answer that says "later": the effect is unknown
+│   └── Garbled           an answer that contradicts itself: nothing of it is believed
 ├── Rejected              the service understood and refused: nothing happened
 └── Unsuitable            wrong network, missing right, version: an operator has to act
 """
@@ -32,6 +33,12 @@ class Unreachable(PortError):
         super().__init__(service, reason, fault=fault)
         self.retry_after = retry_after
         """Seconds the service asked to wait, if it said so."""
+
+
+class Garbled(Unreachable):
+    """An answer that contradicts itself, or what it should prove. Asked again; an operator is told when it goes on."""
+
+    code = "port.garbled"
 
 
 class Rejected(PortError):

@@ -184,6 +184,26 @@ class BatchOutcome(Struct, frozen=True):
     error: Exception | None = None
 
 
+class SessionLimits(Struct, frozen=True):
+    """How much one keygen session bears."""
+
+    subsets: int
+    signing_sessions: int
+    batch_items: int
+    seconds: Seconds
+
+
+class Capabilities(Struct, frozen=True):
+    """What a gateway can do, as far as it says so."""
+
+    version: str
+    """The name of its build."""
+    lacks: tuple[str, ...]
+    """Features that it says it does not have."""
+    limits: SessionLimits | None
+    """None: it does not speak the protocol of this client."""
+
+
 class Keymeld(Protocol):
     """A keymeld gateway. Every call ends within its own deadline.
 
@@ -194,6 +214,10 @@ class Keymeld(Protocol):
 
     async def gateway_time(self) -> UnixTime:
         """The gateway's clock; headers and approvals are dated by it."""
+        ...
+
+    async def capabilities(self) -> Capabilities:
+        """What the gateway can do."""
         ...
 
     async def enclaves(self) -> tuple[EnclaveKey, ...]:

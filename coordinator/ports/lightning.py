@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from coordinator_core.secret import Secret
-from coordinator_core.units import Blocks, Height, Sats, Seconds, UnixTime
+from coordinator_core.units import Blocks, Height, Millisats, Sats, Seconds, UnixTime
 
 
 class NodeInfo(Struct, frozen=True):
@@ -32,6 +32,8 @@ class Liquidity(Struct, frozen=True):
 
     outbound: Sats
     inbound: Sats
+    local: Sats | None = None
+    """Our side of every open channel, usable now or not, reserves included; None when the node did not say."""
 
 
 class InvoiceState(StrEnum):
@@ -85,6 +87,29 @@ class Payment(Struct, frozen=True):
     failure: FailureKind | None = None
 
 
+class OutgoingPayment(Struct, frozen=True):
+    """A line of the node's list of payments, whoever ordered it."""
+
+    payment_hash: str
+    state: PaymentState
+    value: Millisats
+    """Without fees."""
+    created_at: UnixTime
+    """The node's clock."""
+
+
+class ListedInvoice(Struct, frozen=True):
+    """A line of the node's list of invoices, whoever made it."""
+
+    payment_hash: str
+    state: InvoiceState
+    value: Sats
+    description_hash: str
+    """Hex; empty for an invoice without one. Ours have the terms hash."""
+    created_at: UnixTime
+    """The node's clock."""
+
+
 class Lightning(Protocol):
     """A Lightning node. Every call is finite; raises faults.Unreachable, faults.Rejected or faults.Unsuitable."""
 
@@ -129,4 +154,12 @@ class Lightning(Protocol):
 
     async def history_reaches(self, payment_hash: str) -> bool:
         """True when the payment list still holds this earlier payment: "not found" of a newer one means never sent."""
+        ...
+
+    async def listed_payments(self, since: UnixTime) -> tuple[OutgoingPayment, ...]:
+        """Every outgoing payment that the node lists from `since` on, newest first; failed ones too."""
+        ...
+
+    async def listed_invoices(self, since: UnixTime) -> tuple[ListedInvoice, ...]:
+        """Every invoice that the node lists from `since` on, newest first, in whatever state."""
         ...

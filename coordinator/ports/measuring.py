@@ -20,7 +20,7 @@ class Progress(Struct, frozen=True, kw_only=True):
     stopped: int
     """Competitions that wait for an operator."""
     stuck: int
-    """Competitions that are not over and that nothing drives: no duty, timer, inbox row, or watch that may be hit."""
+    """Competitions that are not over and that nothing drives: no open duty, timer or inbox row."""
     inbox: Mapping[int, int]
     """New inbox rows by priority."""
     inbox_oldest: UnixTime | None

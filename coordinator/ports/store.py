@@ -5,21 +5,49 @@ A `Transaction` is one atomic write. Nothing outside may be called while one is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from enum import IntEnum
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
+from coordinator.domain.duties import Urgency
 from coordinator.domain.facts import Fact, FactBook
 from coordinator.domain.lane import SpendSeen
 from coordinator.ports.alerts import AlertReads, AlertWrites
+from coordinator.ports.auditing import AuditReads, AuditWrites
 from coordinator.ports.bitcoin import Block
 from coordinator.ports.measuring import MeasuringReads
+from coordinator.ports.money import MoneyReads
 from coordinator.ports.operating import OperatorReads, OperatorWrites
 from coordinator_core.units import Height, UnixTime
 
 F = TypeVar("F", bound=Fact)
+NOBODY: Mapping[str, Collection[str]] = MappingProxyType({})
+
+
+class InboxClass(IntEnum):
+    """How urgent news is, the lowest number first; every fourth time the longest waiting of the others."""
+
+    RESULT = 0
+    """Of our own duties."""
+    CONTROL = 1
+    BLOCK = 2
+    STATUS = 3
+    """Of a service."""
+    COMMAND = 4
+    TIMER = 5
+    RECONCILE = 6
+
+
+class News(Struct, frozen=True):
+    """A new inbox row."""
+
+    prio: int
+    seq: int
+    lane: str
 
 
 class LaneRecord(Struct, frozen=True):
@@ -54,6 +82,25 @@ class DutyRow(Struct, frozen=True):
     """Goes on while its competition is stopped."""
     request_id: str = ""
     """Which request it is done for, see `correlation`."""
+    defect: str = ""
+    """Class of the exception that the last attempt ended with, when it was a defect of ours."""
+    defects: int = 0
+    """How often in a row it was the same one."""
+
+
+class Due(Struct, frozen=True):
+    """A duty that could be leased now."""
+
+    id: str
+    lane: str
+    channel: str
+    urgency: Urgency
+    due_at: float
+    protective: bool
+
+
+Choose = Callable[[Sequence[Due]], Collection[str]]
+"""Which of the due duties are leased, by id."""
 
 
 class InboxRow(Struct, frozen=True):
@@ -75,10 +122,23 @@ class TransitionRow(Struct, frozen=True):
 
 
 class Watch(Struct, frozen=True, order=True):
-    """Something to look for in blocks: a transaction ("t", txid) or the spend of an outpoint ("o", "txid:vout")."""
+    """Something to look for in blocks: a transaction ("t", txid) or the spend of an outpoint ("o", "txid:vout").
+
+    That is enough: every transaction of a competition has a txid that is known before it can be in a block, or spends
+    an output that is watched, so nothing has to be looked for by its scriptPubKey. Coins of the wallet are read from
+    the node's UTXO set when they are needed.
+    """
 
     keytype: str
     key: str
+
+
+class Search(Struct, frozen=True):
+    """A watch whose past has to be searched from `height` on."""
+
+    lane: str
+    watch: Watch
+    height: Height
 
 
 class BlockHeader(Struct, frozen=True):
@@ -104,9 +164,14 @@ class Wake(Struct, frozen=True):
     wall: UnixTime | None = None
     domain: UnixTime | None = None
     height: Height | None = None
+    median: UnixTime | None = None
+    """By median time past."""
 
 
-class Transaction(AlertWrites, OperatorWrites, Protocol):
+NEVER = Wake()
+
+
+class Transaction(AlertWrites, AuditWrites, OperatorWrites, Protocol):
     """One write transaction."""
 
     async def create_lane(self, lane: str, state: bytes, tag: str, now: UnixTime) -> None:
@@ -124,7 +189,9 @@ class Transaction(AlertWrites, OperatorWrites, Protocol):
         ...
 
     async def put_facts(self, lane: str, facts: Sequence[Fact], source: str, now: UnixTime) -> bool:
-        """Upsert facts; True when anything changed. A fact that is not repeatable stays as first written."""
+        """Upsert facts; True when anything changed. A fact that is not repeatable stays as first written, and one that
+        tells of more than a late one stands against it (Fact.rank).
+        """
         ...
 
     async def notify(self, lane: str, prio: int, source: str, dkey: str, kind: str, now: UnixTime) -> int | None:
@@ -171,26 +238,56 @@ class Transaction(AlertWrites, OperatorWrites, Protocol):
         """
         ...
 
-    async def set_wake(self, lane: str, wake: Wake) -> None:
-        """Replace the lane's timers."""
+    async def set_wake(self, lane: str, wake: Wake, budget: Wake = NEVER) -> None:
+        """Replace the lane's timers, and the moments by which it should have left its state."""
         ...
 
-    async def set_watches(self, lane: str, watches: Sequence[Watch]) -> None:
-        """Add watches; known ones stay."""
-        ...
-
-    async def claim(self, now: float, lease: float, owner: str, limits: Mapping[str, int]) -> Sequence[DutyRow]:
-        """Lease due duties, at most `limits` for each channel; fence and attempts go up by one. Of a stopped lane only
-        those that are protective.
+    async def set_watches(self, lane: str, watches: Mapping[Watch, Height]) -> None:
+        """Add watches, each with the height from which it has to be looked for; up to the cursor that is the past and
+        has to be searched. Known ones stay, except that an earlier height counts.
         """
         ...
 
-    async def end_leases(self, now: float) -> None:
-        """What a process that ended had leased is due at once. Only for one that is alone on its database."""
+    async def watching(self, transactions: Collection[str], outpoints: Collection[str]) -> Sequence[tuple[str, Watch]]:
+        """(lane, watch) of whoever looks for one of these txids, or for a spend of one of these "txid:vout"."""
         ...
 
-    async def complete(self, row: DutyRow, status: str, due_at: float, error: str | None, now: float) -> bool:
-        """Write an attempt's outcome. False when the fence is stale: then nothing changes."""
+    async def claim(
+        self,
+        now: float,
+        lease: float,
+        owner: str,
+        limits: Mapping[str, int],
+        *,
+        full: Mapping[str, Collection[str]] = NOBODY,
+        choose: Choose | None = None,
+    ) -> Sequence[DutyRow]:
+        """Lease due duties, at most `limits` for each channel; fence and attempts go up by one. Of a stopped lane only
+        those that are protective, of the lanes that are `full` in a channel none of it. Without `choose` the most
+        urgent ones; it is given more than `limits`.
+        """
+        ...
+
+    async def extend(self, owner: str, until: float, ids: Collection[str]) -> Mapping[str, int]:
+        """Leases of `owner` end at `until`; fences by id of those that are still its own."""
+        ...
+
+    async def end_leases(self, now: float, owner: str | None = None) -> int:
+        """What an owner had leased is due at once; how much. Without an owner what anybody had: only for a process that
+        is alone on its database.
+        """
+        ...
+
+    async def complete(
+        self, row: DutyRow, status: str, due_at: float, error: str | None, now: float, defect: str = ""
+    ) -> bool:
+        """Write an attempt's outcome; `defect` is the class of an exception of ours. False when the fence is stale:
+        then nothing changes.
+        """
+        ...
+
+    async def lanes_in(self, states: Collection[str]) -> Sequence[str]:
+        """Lanes whose state has one of these tags."""
         ...
 
     async def pin(self, duty: str, slot: str, value: bytes) -> bytes:
@@ -209,20 +306,40 @@ class Transaction(AlertWrites, OperatorWrites, Protocol):
         """Store bytes under their SHA256 (hex)."""
         ...
 
-    async def fire_timers(self, wall: UnixTime, domain: UnixTime, height: Height) -> Sequence[str]:
-        """Lanes with a due timer; the timers are removed."""
+    async def fire_timers(
+        self,
+        wall: UnixTime,
+        domain: UnixTime,
+        height: Height,
+        *,
+        median: UnixTime | None = None,
+        limit: int = 500,
+    ) -> Sequence[str]:
+        """Lanes with a due timer; the timers are removed, at most `limit` of each clock."""
+        ...
+
+    async def wake_lanes(self, lanes: Sequence[str], prio: int, source: str, kind: str, now: UnixTime) -> None:
+        """One inbox row for each lane, which nothing else is the same as."""
         ...
 
     async def add_hits(self, block: BlockHeader, hits: Sequence[Hit]) -> bool:
         """Hits in a stored block. False, and nothing is written, when this block is not stored."""
         ...
 
-    async def mark_backfilled(self, lane: str, watch: Watch) -> None:
-        """The past was searched."""
+    async def searched(self, searches: Sequence[Search], upto: Height) -> None:
+        """All blocks below `upto` were searched for them; one that has reached the cursor is done."""
         ...
 
     async def add_block(self, block: Block) -> None:
         """Move the cursor one block on."""
+        ...
+
+    async def keep_block(self, block: Block) -> bool:
+        """Store a block below the cursor if none is stored at its height; True when it is stored now."""
+        ...
+
+    async def tell_lanes(self, lanes: Collection[str], prio: int, kind: str, now: UnixTime) -> None:
+        """An inbox row of the chain for each lane, whatever it was told before."""
         ...
 
     async def drop_tip(self) -> Sequence[str]:
@@ -230,7 +347,7 @@ class Transaction(AlertWrites, OperatorWrites, Protocol):
         ...
 
 
-class Store(AlertReads, MeasuringReads, OperatorReads, Protocol):
+class Store(AlertReads, AuditReads, MeasuringReads, OperatorReads, MoneyReads, Protocol):
     """The database."""
 
     def write(self) -> AbstractAsyncContextManager[Transaction]:
@@ -261,20 +378,22 @@ class Store(AlertReads, MeasuringReads, OperatorReads, Protocol):
         """The chain cursor; `first`: the lowest stored block, at which the database was made."""
         ...
 
-    async def watched(self) -> Mapping[Watch, frozenset[str]]:
-        """Every watch with the lanes that want it."""
+    async def due(
+        self, now: float, limits: Mapping[str, int], full: Mapping[str, Collection[str]] = NOBODY
+    ) -> Sequence[Due]:
+        """Duties that could be claimed, see `claim`. A read: does not take the write lock."""
         ...
 
-    async def duty_due(self, now: float) -> bool:
-        """True when a duty could be claimed. A read: does not take the write lock."""
+    async def news(self, limit: int) -> Sequence[News]:
+        """New inbox rows, of each class at most `limit`, those that wait longest. A read, no write lock."""
         ...
 
-    async def next_lane(self, *, oldest: bool) -> str | None:
-        """The lane with the most urgent new inbox row (`oldest`: the longest waiting one). A read, no write lock."""
+    async def unfilled_watches(self) -> Sequence[Search]:
+        """Watches that the past was not searched for yet, those with the lowest height first."""
         ...
 
-    async def unfilled_watches(self) -> Sequence[tuple[str, Watch]]:
-        """Watches that the past was not searched for yet."""
+    async def going_in(self, states: Collection[str]) -> Sequence[str]:
+        """Lanes whose state has one of these tags and that are not stopped."""
         ...
 
     async def facts_of(self, kind: type[F], key: str, since: UnixTime) -> Sequence[F]:
@@ -289,7 +408,9 @@ class Store(AlertReads, MeasuringReads, OperatorReads, Protocol):
         """When anything of a competition was last observed (wall clock)."""
         ...
 
-    async def timer_due(self, wall: UnixTime, domain: UnixTime, height: Height) -> bool:
+    async def timer_due(
+        self, wall: UnixTime, domain: UnixTime, height: Height, *, median: UnixTime | None = None
+    ) -> bool:
         """True when a timer could fire. A read: does not take the write lock."""
         ...
 

@@ -6,13 +6,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from coordinator.domain.competitions import bumping, closing
-from coordinator.domain.competitions.states import (
-    AwaitingKeygen,
-    AwaitingSigning,
-    CollectingEntries,
-    Competition,
-)
+from coordinator.domain.competitions import bumping
+from coordinator.domain.competitions.missing import missing
+from coordinator.domain.competitions.states import CollectingEntries, Competition
 from coordinator.domain.facts import Attested, BumpKind, Drafted, Pinned, Seal, Sent, Ticket
 from coordinator.domain.facts import Entry as EntryFact
 from coordinator.domain.lane import Lane
@@ -89,16 +85,18 @@ def pauses(state: Competition, lane: Lane, money: NewMoney) -> tuple[Pause, ...]
 
 
 def waiting_for(state: Competition, lane: Lane) -> list[dict[str, object]]:
-    """Who is awaited, what for, and until when (wall clock)."""
-    if isinstance(state, AwaitingKeygen):
-        until = closing.sealing_deadline(lane, state.attempt)
-        absent = closing.absent_at_sealing(lane, state.attempt, state.roster)
-        return [{"who": e, "what": "seal the key", "until": until} for e in sorted(absent)]
-    if isinstance(state, AwaitingSigning):
-        until = closing.approval_deadline(lane, state.attempt)
-        absent = closing.absent_at_approval(lane, state.attempt, state.roster)
-        return [{"who": e, "what": "approve the contract", "until": until} for e in sorted(absent)] if until else []
-    return []
+    """Who is awaited, what for, and until when by which clock."""
+    return [
+        {
+            "who": one.party.value,
+            "entry_id": one.entry_id,
+            "phase": one.phase.value,
+            "what": one.what,
+            "until": None if one.until is None else one.until.at,
+            "clock": None if one.until is None else one.until.clock.value,
+        }
+        for one in missing(state, lane)
+    ]
 
 
 def transactions(state: Competition, lane: Lane) -> list[dict[str, object]]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import msgspec
 
 from coordinator.domain.competitions import debts
+from coordinator.domain.competitions.awaited import Clock, Until
+from coordinator.domain.competitions.missing import missing
 from coordinator.domain.competitions.states import Competition
 from coordinator.domain.facts import Entry, HoldState, Invoice, Seal, SessionOpen, Ticket
 from coordinator.domain.lane import Lane
-from coordinator.views.competition import waiting_for
 from coordinator.views.moments import Moment, moment
 from coordinator.views.rosters import roster_of
-from coordinator.views.words import middle, sats
+from coordinator.views.words import PARTIES, middle, sats
 from coordinator_core.competition.picks import Pick
 from coordinator_core.nostr.nip19 import npub
 from coordinator_core.units import UnixTime
@@ -44,11 +45,14 @@ class EntryRow:
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """Who is waited for, what for, until when."""
+    """Who is waited for, what for, until when: a date, a block, or as soon as it can be."""
 
-    player: Player
+    who: str
+    player: Player | None
+    """None for a service, and for whoever wants to."""
     what: str
     until: Moment | None
+    height: str
 
 
 def player_of(lane: Lane, entry_id: str) -> Player:
@@ -103,13 +107,23 @@ def _picks(lane: Lane, entry_id: str) -> tuple[Pick, ...]:
 
 
 def awaited(state: Competition, lane: Lane) -> tuple[Awaited, ...]:
-    """Players whose clients the closing waits for. Windows of the closing are on the wall clock."""
-    rows: list[Awaited] = []
-    for item in waiting_for(state, lane):
-        until = item["until"]
-        end = moment(UnixTime(until), lane.world.wall) if isinstance(until, int) else None
-        rows.append(Awaited(player_of(lane, str(item["who"])), str(item["what"]), end))
-    return tuple(rows)
+    """Who the competition waits for, in the words of the page."""
+    return tuple(
+        Awaited(
+            who=PARTIES[one.party],
+            player=None if one.entry_id is None else player_of(lane, one.entry_id),
+            what=one.what,
+            until=_moment(one.until, lane),
+            height=f"block {one.until.at:,}" if one.until is not None and one.until.clock is Clock.HEIGHT else "",
+        )
+        for one in missing(state, lane)
+    )
+
+
+def _moment(until: Until | None, lane: Lane) -> Moment | None:
+    if until is None or until.clock is Clock.HEIGHT:
+        return None
+    return moment(UnixTime(until.at), lane.world.wall if until.clock is Clock.WALL else lane.world.now)
 
 
 def returned(lane: Lane) -> str | None:

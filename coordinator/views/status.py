@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coordinator.engine.health import Report, Status
-from coordinator.engine.new_money import NewMoney
+from coordinator.engine.new_money import NewMoney, Pause
 from coordinator.ports.measuring import Progress
 from coordinator.views.moments import Moment, moment
 from coordinator.views.words import DEPENDENCIES, counted
@@ -44,8 +44,14 @@ class StatusPage:
 def paused(money: NewMoney, now: UnixTime) -> tuple[Trouble, ...]:
     """What keeps new money out of every competition; fees are each competition's own matter."""
     if money.frozen is not None:
-        return (Trouble(f"The operator lets no new money in: {money.frozen.reason}", moment(money.frozen.since, now)),)
-    return away(money, now)
+        who = DEPENDENCIES[money.frozen.by].removesuffix(":").capitalize()
+        return (Trouble(f"{who} lets no new money in: {money.frozen.reason}", moment(money.frozen.since, now)),)
+    own = (Trouble(f"{DEPENDENCIES[p.dependency].removesuffix(':')} {p.reason}", _since(p, now)) for p in money.house)
+    return (*away(money, now), *own)
+
+
+def _since(pause: Pause, now: UnixTime) -> Moment | None:
+    return None if pause.since is None else moment(pause.since, now)
 
 
 def away(money: NewMoney, now: UnixTime) -> tuple[Trouble, ...]:

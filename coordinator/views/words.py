@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from coordinator.domain.competitions.awaited import Party
 from coordinator.domain.facts import PrizeState
 
 STEP_NAMES = ("Open", "Closing", "Signing", "Funding", "Waiting for the result", "Paying out", "Done")
@@ -84,6 +85,17 @@ DEPENDENCIES = {
     "oracle": "the oracle",
     "keymeld": "the keymeld gateway",
     "operator": "the operator:",
+    "coordinator": "the coordinator",
+}
+
+PARTIES = {
+    Party.PLAYER: "players",
+    Party.ORACLE: "the oracle",
+    Party.KEYMELD: "the keymeld gateway",
+    Party.LIGHTNING: "the Lightning node",
+    Party.CHAIN: "the chain",
+    Party.OPERATOR: "the operator",
+    Party.COORDINATOR: "the coordinator",
 }
 
 _ROLES = {

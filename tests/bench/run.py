@@ -1,4 +1,5 @@
-"""`./dev bench`: what contracts cost here and in dlctix 0.2.2 in the same run, and whether the targets are met.
+"""`./dev bench`: what contracts cost here and in dlctix 0.2.2 in the same run, and whether the targets are met;
+`./dev bench SECTION` measures another part (`timers`), with options of its own.
 
 Prints a table, then one line of JSON. Every measurement is a process of its own on one thread. Times are processor
 time, which other work on the machine disturbs less than the wall clock; of the repetitions the quickest time and the
@@ -11,12 +12,12 @@ import json
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.bench import dlc_bench
+from tests.bench import dlc_bench, timers_bench
 from tests.peers.dlctix_peer import DlctixPeer, PeerUnavailable, build_peers, cargo_version
 
 SHAPES = ((3, 1), (10, 3), (20, 2), (25, 1), (20, 3))
@@ -30,11 +31,15 @@ TARGETS = {
 NEGLIGIBLE_MS = 5.0
 
 Row = dict[str, Any]
+SECTIONS: Mapping[str, Callable[[Sequence[str]], int]] = {"timers": timers_bench.main}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; with --strict give 1 if a target is missed."""
-    options = _options(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in SECTIONS:
+        return SECTIONS[given[0]](given[1:])
+    options = _options(given)
     peer, reason = _peer()
     rows = [_measure(players, places, peer, options.repeat) for players, places in options.shapes or SHAPES]
     report = {"versions": _versions(peer), "dlctix": reason or PEER_VERSION, "rows": rows}

@@ -19,7 +19,7 @@ from coordinator.adapters.store.transaction import StaleRevision
 from coordinator.domain import facts as f
 from coordinator.domain.facts import Fact, HoldState
 from coordinator.ports.bitcoin import Block
-from coordinator.ports.store import BlockHeader, Hit, Store, Wake, Watch
+from coordinator.ports.store import BlockHeader, Hit, Search, Store, Wake, Watch
 from coordinator_core.errors import InvalidInput
 from coordinator_core.units import Height, UnixTime
 from tests.support import lanes as b
@@ -159,7 +159,7 @@ class TestLanes:
             await tx.notify("lane", 0, "test", "a", "kind", NOW)
             await tx.notify("other", 1, "test", "b", "kind", NOW)
             await tx.quarantine("lane", "contradiction", NOW)
-        assert await store.next_lane(oldest=False) == "other"
+        assert [one.lane for one in await store.news(9)] == ["other"]
         record = await store.lane("lane")
         assert record is not None
         assert record.quarantined == "contradiction"
@@ -224,16 +224,17 @@ class TestInbox:
             assert await tx.answered("api", "key") == b"yes"
             assert await tx.answered("chain", "key") is None
 
-    async def test_most_urgent_or_longest_waiting_lane(self, store: Store) -> None:
-        assert await store.next_lane(oldest=False) is None
+    async def test_news_of_each_class_that_waits_longest(self, store: Store) -> None:
+        assert await store.news(9) == []
         async with store.write() as tx:
             await tx.notify("lane", 5, "test", "a", "kind", NOW)
             await tx.notify("other", 0, "test", "b", "kind", NOW)
-        assert await store.next_lane(oldest=False) == "other"
-        assert await store.next_lane(oldest=True) == "lane"
+            await tx.notify("lane", 5, "test", "c", "kind", NOW)
+        assert [(one.prio, one.lane) for one in await store.news(9)] == [(0, "other"), (5, "lane"), (5, "lane")]
+        assert [(one.prio, one.lane) for one in await store.news(1)] == [(0, "other"), (5, "lane")]
         async with store.write() as tx:
             assert await tx.finish_inbox("other", NOW) == 1
-        assert await store.next_lane(oldest=False) == "lane"
+        assert {one.lane for one in await store.news(9)} == {"lane"}
 
 
 class TestDuties:
@@ -252,13 +253,13 @@ class TestDuties:
             assert await tx.complete(row, "done", 0.0, None, 0.0)
         await want(store)
         assert await store.open_duties("lane") == []
-        assert not await store.duty_due(9e9)
+        assert not await store.due(9e9, {"chain": 1, "ln": 1})
 
     async def test_claim_respects_time_channel_and_limit(self, store: Store) -> None:
         await want(store, "chain.a", "chain.b", "ln.a", now=10.0)
-        assert not await store.duty_due(9.0)
+        assert not await store.due(9.0, {"chain": 1, "ln": 1})
         assert await claim(store, 9.0) == []
-        assert await store.duty_due(10.0)
+        assert len(await store.due(10.0, {"chain": 1, "ln": 1})) == 3
         assert len(await claim(store, 10.0, chain=1)) == 1
         assert len(await claim(store, 10.0, chain=5)) == 1
         assert await claim(store, 10.0, chain=5) == []
@@ -273,6 +274,18 @@ class TestDuties:
             new = await tx.claim(1.0, 30.0, "new", {"chain": 9})
             assert [(row.id, row.fence) for row in new] == [(old.id, 2)]
             assert not await tx.complete(old, "done", 1.0, None, 1.0)
+
+    async def test_an_owner_gives_back_its_own_leases_and_no_others(self, store: Store) -> None:
+        await want(store, "chain.a", "chain.b", "chain.c")
+        async with store.write() as tx:
+            mine = (await tx.claim(0.0, 30.0, "me", {"chain": 1}))[0]
+            done = (await tx.claim(0.0, 30.0, "me", {"chain": 1}))[0]
+            await tx.complete(done, "open", 500.0, None, 0.0)
+            await tx.claim(0.0, 30.0, "you", {"chain": 1})
+        async with store.write() as tx:
+            assert await tx.end_leases(1.0, "me") == 1
+            assert await tx.end_leases(1.0, "me") == 0
+            assert [row.id for row in await tx.claim(1.0, 30.0, "next", {"chain": 9})] == [mine.id]
 
     async def test_only_the_highest_fence_completes(self, store: Store) -> None:
         await want(store, "chain.a")
@@ -338,13 +351,42 @@ class TestTimers:
             await tx.set_wake("lane", Wake())
             assert await tx.fire_timers(UnixTime(99), UnixTime(99), Height(99)) == []
 
+    async def test_median_time_past_is_a_clock_of_its_own(self, store: Store) -> None:
+        async with store.write() as tx:
+            await tx.set_wake("lane", Wake(median=UnixTime(10)))
+        now = (UnixTime(99), UnixTime(99), Height(99))
+        assert not await store.timer_due(*now)
+        assert not await store.timer_due(*now, median=UnixTime(9))
+        assert await store.timer_due(*now, median=UnixTime(10))
+        async with store.write() as tx:
+            assert await tx.fire_timers(*now) == []
+            assert await tx.fire_timers(*now, median=UnixTime(10)) == ["lane"]
+
+    async def test_so_many_at_once_the_longest_due_first(self, store: Store) -> None:
+        now = (UnixTime(99), UnixTime(0), Height(0))
+        async with store.write() as tx:
+            await tx.set_wake("lane", Wake(wall=UnixTime(20)))
+            await tx.set_wake("other", Wake(wall=UnixTime(10)))
+            assert await tx.fire_timers(*now, limit=1) == ["other"]
+            assert await tx.fire_timers(*now, limit=1) == ["lane"]
+
+    async def test_woken_lanes_have_an_inbox_row_each_time(self, store: Store) -> None:
+        async with store.write() as tx:
+            await tx.wake_lanes(["lane", "other"], 5, "timer", "timer", UnixTime(7))
+            await tx.wake_lanes(["lane"], 5, "timer", "timer", UnixTime(7))
+            await tx.wake_lanes([], 5, "timer", "timer", UnixTime(7))
+        async with store.write() as tx:
+            assert await tx.cause("other") != ""
+            assert await tx.finish_inbox("lane", UnixTime(8)) == 2
+            assert await tx.finish_inbox("other", UnixTime(8)) == 1
+
 
 class TestChain:
     async def test_cursor_and_hits_move_together_and_back(self, store: Store) -> None:
         first, second = block(1), block(2)
         watch = Watch("o", "coin:0")
         async with store.write() as tx:
-            await tx.set_watches("lane", [watch, Watch("t", "tx")])
+            await tx.set_watches("lane", {watch: Height(1), Watch("t", "tx"): Height(1)})
             for made in (first, second):
                 await tx.add_block(made)
             assert await tx.add_hits(header(second), [Hit("lane", watch, "tx")])
@@ -372,17 +414,84 @@ class TestChain:
         assert record is not None
         assert record.confirmed == {}
 
-    async def test_watches_are_kept_and_searched_once(self, store: Store) -> None:
+    async def test_watches_are_searched_from_their_height_up_to_the_cursor(self, store: Store) -> None:
         watch = Watch("t", "tx")
         async with store.write() as tx:
-            await tx.set_watches("lane", [watch])
-            await tx.set_watches("other", [watch])
-        assert set(await store.unfilled_watches()) == {("lane", watch), ("other", watch)}
+            for height in range(1, 4):
+                await tx.add_block(block(height))
+            await tx.set_watches("lane", {watch: Height(2)})
+            await tx.set_watches("other", {watch: Height(1), Watch("o", "coin:0"): Height(4)})
+        # What can only be in the next block has no past.
+        searches = [Search("other", watch, Height(1)), Search("lane", watch, Height(2))]
+        assert await store.unfilled_watches() == searches
         async with store.write() as tx:
-            await tx.mark_backfilled("lane", watch)
-            await tx.set_watches("lane", [watch])
-        assert await store.unfilled_watches() == [("other", watch)]
-        assert await store.watched() == {watch: frozenset({"lane", "other"})}
+            await tx.searched(searches[:1], Height(3))
+        assert await store.unfilled_watches() == [Search("lane", watch, Height(2)), Search("other", watch, Height(3))]
+        async with store.write() as tx:
+            await tx.searched(await store.unfilled_watches(), Height(4))
+            await tx.set_watches("lane", {watch: Height(2)})
+            await tx.set_watches("other", {watch: Height(9)})
+        assert await store.unfilled_watches() == []
+
+    async def test_a_watch_that_is_wanted_earlier_is_searched_again(self, store: Store) -> None:
+        watch = Watch("t", "tx")
+        async with store.write() as tx:
+            for height in range(1, 5):
+                await tx.add_block(block(height))
+            await tx.set_watches("lane", {watch: Height(4)})
+        [search] = await store.unfilled_watches()
+        async with store.write() as tx:
+            await tx.set_watches("lane", {watch: Height(2)})
+            # Found out before it was wanted earlier: the search since then is still to be done.
+            await tx.searched([search], Height(5))
+        assert await store.unfilled_watches() == [Search("lane", watch, Height(2))]
+
+    async def test_an_operator_has_the_past_searched_again_from_the_beginning(self, store: Store) -> None:
+        watch = Watch("t", "tx")
+        async with store.write() as tx:
+            await tx.add_block(block(1))
+            await tx.add_block(block(2))
+            await tx.set_watches("lane", {watch: Height(1)})
+        async with store.write() as tx:
+            await tx.searched(await store.unfilled_watches(), Height(3))
+            assert await tx.search_again("lane") == 1
+        assert await store.unfilled_watches() == [Search("lane", watch, Height(1))]
+
+    async def test_who_watches_is_found_by_what_a_block_holds(self, store: Store) -> None:
+        """However many keys are asked for, and only those of their kind."""
+        spend = Watch("o", "coin:0")
+        async with store.write() as tx:
+            await tx.set_watches("lane", {Watch("t", "tx"): Height(1), spend: Height(1)})
+            await tx.set_watches("other", {spend: Height(1), Watch("t", "coin:0"): Height(1)})
+            many = {f"{number:064x}" for number in range(2_000)}
+            assert await tx.watching(many | {"tx"}, set()) == [("lane", Watch("t", "tx"))]
+            found = await tx.watching(many, {"coin:0", "coin:1"})
+            assert sorted(found) == [("lane", spend), ("other", spend)]
+            assert await tx.watching(set(), set()) == []
+
+    async def test_a_block_of_the_past_comes_back_with_its_hits(self, store: Store) -> None:
+        watch = Watch("t", "tx")
+        async with store.write() as tx:
+            await tx.add_block(block(9))
+            assert await tx.keep_block(block(4))
+            assert await tx.keep_block(block(4))
+            assert not await tx.keep_block(block(4, "b"))
+            assert not await tx.keep_block(block(9, "b"))
+            assert not await tx.keep_block(block(10))
+            await tx.set_watches("lane", {watch: Height(1)})
+            assert await tx.add_hits(header(block(4)), [Hit("lane", watch, "tx")])
+        record = await store.lane("lane")
+        assert record is not None
+        assert record.confirmed == {"tx": 4}
+        assert await store.tip() == header(block(9))
+
+    async def test_every_telling_of_the_chain_is_heard(self, store: Store) -> None:
+        async with store.write() as tx:
+            for _ in range(2):
+                await tx.tell_lanes({"other", "lane"}, 2, "block", NOW)
+            await tx.tell_lanes((), 2, "block", NOW)
+            assert await tx.finish_inbox("lane", NOW) == 2
+            assert await tx.finish_inbox("other", NOW) == 2
 
 
 class TestDurability:
@@ -488,3 +597,16 @@ class TestOverAllCompetitions:
                 values = {name: getattr(payout, name) for name in payout.__struct_fields__}
                 await tx.put_facts("other", [f.Payout(**{**values, "entry_id": str(n)})], "test", UnixTime(2))
         assert await store.last_payment() == b.payout("entry-1", b.PrizeState.PAID).payment_hash
+
+
+async def test_a_fact_that_arrives_late_takes_nothing_back(store: Store) -> None:
+    """One duty saw the invoice accepted, another settled it and wrote that first."""
+    settled, accepted = b.invoice("entry-1", HoldState.SETTLED), b.invoice("entry-1")
+    assert await put(store, b.invoice("entry-1", HoldState.OPEN))
+    assert await put(store, settled)
+    assert not await put(store, accepted)
+    record = await store.lane("lane")
+    assert record is not None
+    assert record.facts.get(f.Invoice, settled.payment_hash) == settled
+    assert await put(store, b.ticket("entry-1", 2))
+    assert not await put(store, b.ticket("entry-1", 1))

@@ -25,7 +25,7 @@ async def everyone_else_sealed(selling: Stage) -> Stage:
 
     async def others_sealed() -> bool:
         status = await selling.status()
-        waiting = [one["who"] for one in status["waiting_for"]]
+        waiting = [one["entry_id"] for one in status["waiting_for"]]
         return waiting == [selling.victim.entry_id] and status["manifest"] is not None
 
     await wait_for(others_sealed, "the honest players' seals")

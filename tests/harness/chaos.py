@@ -20,7 +20,9 @@ from typing import Final
 
 from coordinator.embedded.node.address import address_to_script
 from coordinator_core.errors import CoreError
+from tests.harness.lives import SHARES, TERMINATION_SHARES, Counts
 from tests.harness.progress import Progress, Stuck
+from tests.harness.recording import Recording
 from tests.harness.verdict import Evidence, Row, judge
 from tests.harness.wave import PRESSED, Wave
 from tests.harness.world import SERVICES, ChaosWorld
@@ -49,14 +51,19 @@ class Options:
     kills: int = 100
     faults: float = 15.0
     competitions: int = 16
+    terms: int = 0
+    """Above 0: so many SIGTERMs, and no kill."""
+
+    @property
+    def ends(self) -> int:
+        """Lives that are to end by order."""
+        return self.terms or self.kills
 
     @property
     def command(self) -> str:
         """What runs it again: the same faults by call, the same lives, the same competitions."""
-        return (
-            f"./dev chaos --seed {self.seed} --kills {self.kills} --faults {self.faults:g}"
-            f" --competitions {self.competitions}"
-        )
+        how = f"--terms {self.terms}" if self.terms else f"--kills {self.kills}"
+        return f"./dev chaos --seed {self.seed} {how} --faults {self.faults:g} --competitions {self.competitions}"
 
 
 @dataclass(slots=True)
@@ -83,10 +90,11 @@ class Report:
 
 async def run(options: Options, directory: Path) -> Report:
     """One run under a directory."""
-    progress = Progress(options.kills, STEPS * options.competitions)
+    progress = Progress(options.ends, STEPS * options.competitions)
+    shares = TERMINATION_SHARES if options.terms else SHARES
     began = time.monotonic()
     waves: list[Wave] = []
-    async with ChaosWorld(directory, options.seed, options.faults, progress) as world, _telling(world):
+    async with ChaosWorld(directory, options.seed, options.faults, progress, shares) as world, _telling(world):
         address = (await world.insist(lambda: world.services.operator("POST", "/wallet/address")))["address"]
         height = await world.chain.height()
         for _ in range(COINS):
@@ -119,7 +127,7 @@ async def _telling(world: ChaosWorld) -> AsyncGenerator[None]:
             states = Counter(shown.partition("/")[0] for shown in progress.seen.values() if "/" in shown)
             print(
                 f"{time.monotonic() - began:4.0f} s: {counts.kills} kills at {len(counts.places)} places,"
-                f" {counts.not_started} starts given up, {dict(states)}",
+                f" {len(counts.terminations)} SIGTERMs, {counts.not_started} starts given up, {dict(states)}",
                 file=sys.stderr,
                 flush=True,
             )
@@ -136,7 +144,7 @@ async def _play(options: Options, world: ChaosWorld, waves: list[Wave]) -> None:
     """Waves until there were enough competitions and kills."""
     left, progress = options.competitions, world.progress
     for number in range(1, WAVES + 1):
-        if left <= 0 and progress.killed >= options.kills:
+        if left <= 0 and progress.killed >= options.ends:
             return
         size = min(LARGEST_WAVE, left) if left > 0 else EXTRA_WAVE
         left -= size
@@ -153,7 +161,7 @@ async def _play(options: Options, world: ChaosWorld, waves: list[Wave]) -> None:
 
 async def _outage(world: ChaosWorld, number: int, rng: random.Random) -> None:
     """From the second wave on one service after another is away for a while, at any moment of the wave."""
-    if number == 1:
+    if number == 1 or not world.has_faults:
         return
     name = SERVICES[number % len(SERVICES)]
     await asyncio.sleep(rng.uniform(*OUTAGE_AFTER))
@@ -168,8 +176,7 @@ def _figures(options: Options, world: ChaosWorld, waves: list[Wave], seconds: fl
     for source in world.faults.values():
         faults.update(source.drawn)
     calls = sum(source.calls for source in world.faults.values())
-    ends = [one.seconds for one in counts.terminations]
-    leases = sum(one.leases for one in counts.terminations)
+    recording = Recording.read(world.lives.recording)
     return {
         "seed": options.seed,
         "seconds": round(seconds),
@@ -178,7 +185,8 @@ def _figures(options: Options, world: ChaosWorld, waves: list[Wave], seconds: fl
         "places": f"{len(counts.places)} different",
         "freezes beyond a lease": counts.freezes,
         "starts given up": counts.not_started,
-        "SIGTERM": f"{len(ends)}, longest {max(ends, default=0.0):.1f} s, {leases} leases left",
+        "SIGTERM": _terminations(counts),
+        "duties under SIGTERM": f"{recording.done()} attempts written down, {recording.cut_off()} cut off",
         "calls": calls,
         "faults": f"{sum(faults.values())} ({', '.join(f'{n} {kind}' for kind, n in faults.most_common())})",
         "outages of 30 s": world.outages,
@@ -191,6 +199,19 @@ def _figures(options: Options, world: ChaosWorld, waves: list[Wave], seconds: fl
 def _mentions(log: Path, event: str) -> int:
     with log.open(encoding="utf-8", errors="replace") as lines:
         return sum(event in line for line in lines)
+
+
+def _terminations(counts: Counts) -> str:
+    ends = sorted(one.seconds for one in counts.terminations)
+    if not ends:
+        return "0"
+    late = ends[min(len(ends) - 1, int(0.99 * len(ends)))]
+    codes = Counter(one.code for one in counts.terminations)
+    early = sum(not one.was_ready for one in counts.terminations)
+    leases = sum(one.leases for one in counts.terminations)
+    exits = ", ".join(f"{n} with {code}" for code, n in codes.most_common())
+    times = f"median {ends[len(ends) // 2]:.2f} s, p99 {late:.2f} s, longest {ends[-1]:.2f} s"
+    return f"{len(ends)} ({early} while it started): {exits}; {times}; {leases} leases left"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -211,11 +232,14 @@ def _options(arguments: Sequence[str] | None) -> tuple[Options, Path | None]:
     parser = argparse.ArgumentParser(prog="./dev chaos", description="Kills and faults; verdict by the outside world.")
     parser.add_argument("--seed", default=secrets.token_hex(4), help="default: a fresh one, printed")
     parser.add_argument("--kills", type=int, default=100, metavar="N", help="SIGKILLs at least (default 100)")
-    parser.add_argument("--faults", type=float, default=15.0, metavar="PCT", help="share of faulty calls (default 15)")
+    parser.add_argument("--terms", type=int, default=0, metavar="N", help="SIGTERMs at least, instead of kills")
+    faults = "share of faulty calls (default 15, with --terms 0)"
+    parser.add_argument("--faults", type=float, metavar="PCT", help=faults)
     parser.add_argument("--competitions", type=int, default=16, metavar="N", help="at least so many (default 16)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave databases and logs in a new directory")
     given = parser.parse_args(arguments)
-    return Options(given.seed, given.kills, given.faults, given.competitions), given.keep
+    share = given.faults if given.faults is not None else 0.0 if given.terms else 15.0
+    return Options(given.seed, given.kills, share, given.competitions, given.terms), given.keep
 
 
 if __name__ == "__main__":

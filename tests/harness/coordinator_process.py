@@ -28,8 +28,12 @@ from coordinator.ports.faults import PortError
 from coordinator_core.errors import CoreError
 from coordinator_core.secret import Secret
 from tests.harness.boundaries import Arming, DyingObserver
+from tests.harness.recording import RecordingObserver
 
 LOOK_SECONDS: Final = 0.02
+EXIT_SERVICE_AWAY: Final = 1
+EXIT_REFUSED: Final = 2
+"""For a reason that the next start will find again."""
 PASSPHRASE: Final = Secret(b"regtest only")
 
 
@@ -37,6 +41,8 @@ class Order(Struct, frozen=True):
     """One more life."""
 
     arming: Arming | None = None
+    recording: str = ""
+    """A file in which it writes down what it did for each duty."""
 
 
 def main() -> int:
@@ -75,7 +81,7 @@ def _fork(settings: Path, order: Order) -> int:
         return pid
     code = 70
     try:
-        code = _live(settings, order.arming)
+        code = _live(settings, order)
     except BaseException:
         # Nothing may unwind into the loop that forks; what happened is for the log.
         traceback.print_exc()
@@ -84,14 +90,21 @@ def _fork(settings: Path, order: Order) -> int:
         os._exit(code)
 
 
-def _live(path: Path, arming: Arming | None) -> int:
-    observer: EngineObserver = UNOBSERVED if arming is None else DyingObserver(arming, 1)
+def _observer(order: Order) -> EngineObserver:
+    if order.arming is not None:
+        return DyingObserver(order.arming, 1)
+    return RecordingObserver(Path(order.recording)) if order.recording else UNOBSERVED
+
+
+def _live(path: Path, order: Order) -> int:
+    observer = _observer(order)
     try:
-        asyncio.run(serve(load_settings(path), PASSPHRASE, ready_line=True, parent=os.getppid(), observer=observer))
+        return asyncio.run(
+            serve(load_settings(path), PASSPHRASE, ready_line=True, parent=os.getppid(), observer=observer)
+        )
     except (CoreError, PortError) as error:
         print(f"coordinator: {error}", file=sys.stderr, flush=True)
-        return 1
-    return 0
+        return EXIT_SERVICE_AWAY if isinstance(error, PortError) else EXIT_REFUSED
 
 
 def _until_ended(pid: int) -> int | None:

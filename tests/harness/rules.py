@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -213,11 +214,15 @@ def database(records: Records) -> Iterator[str]:
 
 
 def lives(counts: Counts) -> Iterator[str]:
-    """Nothing ended by itself; a SIGTERM ends with 0, soon."""
+    """Nothing ended by itself; a SIGTERM ends with 0, soon, and leaves no lease."""
     yield from counts.unexpected
     for one in counts.terminations:
-        if one.code != 0 or one.seconds > STOP_SECONDS:
+        # Until a life listens to signals, the kernel ends it: it has not opened anything.
+        right = one.code == 0 or (one.code == -signal.SIGTERM and not one.was_ready)
+        if not right or one.seconds > STOP_SECONDS:
             yield f"SIGTERM: exit {one.code} after {one.seconds:.1f} s"
+        if one.leases:
+            yield f"SIGTERM: {one.leases} duties were still leased"
 
 
 def log(path: Path) -> Iterator[str]:

@@ -21,3 +21,14 @@ async def test_killed_and_faulty_nothing_is_lost_or_done_twice(tmp_path: Path) -
     report = await run(options, tmp_path)
     assert not report.failed, report.text()
     assert int(str(report.figures["kills"]).partition(" ")[0]) >= KILLS, report.text()
+
+
+TERMS = 3
+
+
+async def test_told_to_stop_under_load_nothing_is_cut_off(tmp_path: Path) -> None:
+    options = Options(secrets.token_hex(4), faults=0.0, competitions=1, terms=TERMS)
+    print(options.command)
+    report = await run(options, tmp_path)
+    assert not report.failed, report.text()
+    assert int(str(report.figures["SIGTERM"]).partition(" ")[0]) >= TERMS, report.text()

@@ -200,6 +200,9 @@ def test_a_database_that_lost_a_transition_or_stopped_a_lane(records: Records) -
         (Counts(terminations=[Termination(1.0, 0)]), True),
         (Counts(terminations=[Termination(1.0, 75)]), False),
         (Counts(terminations=[Termination(16.0, 0)]), False),
+        (Counts(terminations=[Termination(1.0, 0, leases=1)]), False),
+        (Counts(terminations=[Termination(0.1, -15, was_ready=False)]), True),
+        (Counts(terminations=[Termination(0.1, -15)]), False),
         (Counts(unexpected=["life 3 ended with 70"]), False),
     ],
 )

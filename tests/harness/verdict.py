@@ -17,6 +17,7 @@ from tests.e2e.books import ContractMoney, Sheet, follow_contract, sheet
 from tests.harness import rules
 from tests.harness.coordinator_process import PASSPHRASE
 from tests.harness.outside import LightningBooks, read_blocks
+from tests.harness.recording import Recording
 from tests.harness.wave import Contest, Wave
 from tests.harness.world import ChaosWorld
 
@@ -89,6 +90,7 @@ async def judge(evidence: Evidence, stuck: str) -> list[Row]:
         "books: balanced to the millisatoshi": await _books(evidence, contract_money),
         "database: whole": rules.database(records),
         "lives: ended as ordered": rules.lives(world.lives.counts),
+        "duties: nothing done was done again": Recording.read(world.lives.recording).done_again(),
         "log: no mistake of our own": rules.log(world.directory / "coordinator.log"),
     }
     return [Row(rule, tuple(found)) for rule, found in table.items()]

@@ -6,7 +6,7 @@ import asyncio
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,7 @@ from tests.e2e.services import DAY, DAYS_TO_SPEND, Services
 from tests.harness.fault_proxy import Call, FaultProxy
 from tests.harness.faults import FaultSource
 from tests.harness.ledger import Ledger, effect_name
-from tests.harness.lives import Lives
+from tests.harness.lives import SHARES, Lives, Plan
 from tests.harness.outside import Records
 from tests.harness.progress import Progress, Stuck
 
@@ -53,14 +53,18 @@ def lasting_port(rng: random.Random) -> int:
 class ChaosWorld:
     """Use as an async context manager: everything runs under one directory and ends with it."""
 
-    def __init__(self, directory: Path, seed: str, faults: float, progress: Progress) -> None:
+    def __init__(
+        self, directory: Path, seed: str, faults: float, progress: Progress, shares: Mapping[Plan, int] = SHARES
+    ) -> None:
         self.directory = directory
         self.progress = progress
         self.stack = Stack(directory / "world")
         self.faults = {name: FaultSource(f"{seed}/faults/{name}", faults) for name in SERVICES}
         self.ledger = Ledger(self._height)
         self.outages = 0
+        self.has_faults = faults > 0
         self._seed = seed
+        self._shares = shares
         self._proxies: dict[str, FaultProxy] = {}
         self._exits = AsyncExitStack()
 
@@ -93,7 +97,7 @@ class ChaosWorld:
         await self.chain.refresh()
         self.records = Records(self.stack.directory / "coordinator" / "coordinator.db")
         log = self.directory / "coordinator.log"
-        self.lives = Lives(self._settings(), self.records, log, self._seed, self.progress)
+        self.lives = Lives(self._settings(), self.records, log, self._seed, self.progress, self._shares)
         await self.lives.open()
         self._exits.push_async_callback(self.lives.abandon)
         await self._introduce()
@@ -162,6 +166,8 @@ class ChaosWorld:
         """Ask the coordinator until it answers: it may be dead, or between two lives. Raises Stuck."""
         last = ""
         for _ in range(ASKED):
+            if self.lives.gone:
+                raise Stuck(f"the coordinator does not start: {self.lives.gone}")
             try:
                 return await ask()
             except (httpx.HTTPError, OSError, WorldError, ValueError) as error:

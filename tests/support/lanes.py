@@ -183,6 +183,7 @@ def pinned(attempt: int = 1) -> f.Pinned:
         funding_value=Sats(160_000),
         fee_rate=500,
         inputs=(COIN,),
+        at_height=Height(100),
     )
 
 

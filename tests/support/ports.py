@@ -21,7 +21,7 @@ BLOCK_SECONDS = 600
 
 def transaction(txid: str, *spends: str) -> bc.BlockTransaction:
     outpoints = (spend.partition(":") for spend in spends)
-    return bc.BlockTransaction(txid, tuple(bc.Outpoint(t, int(v)) for t, _, v in outpoints), ())
+    return bc.BlockTransaction(txid, tuple(bc.Outpoint(t, int(v)) for t, _, v in outpoints))
 
 
 @dataclass
@@ -32,6 +32,9 @@ class Clock:
 
     def now(self) -> UnixTime:
         return UnixTime(self.seconds)
+
+    def precise(self) -> float:
+        return float(self.seconds)
 
 
 @dataclass
@@ -45,6 +48,7 @@ class DataChain:
     received: list[bytes] = field(default_factory=list[bytes])
     packages: list[list[bytes]] = field(default_factory=list[list[bytes]])
     base: int = 100
+    headers: Height | None = None
     floor: FeeRate = field(default_factory=lambda: FeeRate(250))
     estimates: dict[int, FeeRate | None] = field(default_factory=dict[int, FeeRate | None])
 
@@ -77,7 +81,11 @@ class DataChain:
     async def tip(self) -> bc.Tip:
         self._answer()
         last = self.blocks[-1]
-        return bc.Tip(last.height, last.block_hash, last.time, last.median_time_past)
+        return bc.Tip(last.height, last.block_hash, last.time, last.median_time_past, self.headers)
+
+    async def hash_at(self, height: Height) -> str | None:
+        block = await self.block_at(height)
+        return None if block is None else block.block_hash
 
     async def block_at(self, height: Height) -> bc.Block | None:
         self._answer()
@@ -151,6 +159,10 @@ class LedgerLightning:
     remembers: bool = True
     settled: list[str] = field(default_factory=list[str])
     calls: list[str] = field(default_factory=list[str])
+    outgoing: list[ln.OutgoingPayment] = field(default_factory=list[ln.OutgoingPayment])
+    """The node's list of payments, newest first."""
+    strangers: list[ln.ListedInvoice] = field(default_factory=list[ln.ListedInvoice])
+    """Invoices of the node that are not in `invoices`."""
 
     def hold(self, payment_hash: str, expiry_height: int) -> None:
         """A player pays: the hold stands until a height."""
@@ -223,6 +235,15 @@ class LedgerLightning:
 
     async def history_reaches(self, payment_hash: str) -> bool:
         return self.remembers and payment_hash in self.payments
+
+    async def listed_payments(self, since: UnixTime) -> tuple[ln.OutgoingPayment, ...]:
+        return tuple(line for line in self.outgoing if line.created_at >= since)
+
+    async def listed_invoices(self, since: UnixTime) -> tuple[ln.ListedInvoice, ...]:
+        made = tuple(
+            ln.ListedInvoice(i.payment_hash, i.state, i.value, "", UnixTime(GENESIS_TIME)) for i in self.invoices.values()
+        )
+        return tuple(line for line in (*self.strangers, *made) if line.created_at >= since)
 
 
 @dataclass

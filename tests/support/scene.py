@@ -233,6 +233,9 @@ class BookWallet:
     async def total(self) -> Sats:
         return Sats(self.coins)
 
+    async def holdings(self) -> bc.Holdings:
+        return bc.Holdings(Sats(self.coins), Sats(0))
+
     async def plan_funding(
         self, lane: str, purpose: str, output: bc.Output, fee_rate: FeeRate, *, must_spend_one_of: object = ()
     ) -> bc.FundingPlan:

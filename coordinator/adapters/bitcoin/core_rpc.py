@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from coordinator.adapters.bitcoin import wire
+from coordinator.adapters.bitcoin.raw_block import Served, checked_block
 from coordinator.adapters.bitcoin.rpc import SERVICE, CoreRpc, RpcError
 from coordinator.adapters.bitcoin.verdicts import (
     VERDICT_CODES,
@@ -18,7 +19,6 @@ from coordinator.adapters.bitcoin.verdicts import (
 )
 from coordinator.ports.bitcoin import (
     Block,
-    BlockTransaction,
     BroadcastResult,
     BroadcastVerdict,
     Coin,
@@ -48,8 +48,12 @@ _OP_RETURN: Final = b"\x6a"
 class CoreNode:
     """See ports.bitcoin.Chain."""
 
-    def __init__(self, rpc: CoreRpc, *, spend_search_blocks: int = SPEND_SEARCH_BLOCKS) -> None:
+    def __init__(
+        self, rpc: CoreRpc, *, network: Network = Network.REGTEST, spend_search_blocks: int = SPEND_SEARCH_BLOCKS
+    ) -> None:
+        """`network`: whose least work every block must show."""
         self._rpc = rpc
+        self._network = network
         self._spend_search_blocks = spend_search_blocks
         # Core scans its UTXO set for one caller at a time and refuses the next.
         self._scan = asyncio.Lock()
@@ -74,24 +78,35 @@ class CoreNode:
     async def tip(self) -> Tip:
         """See ports.bitcoin.Chain."""
         info = await self._chain_info()
-        return Tip(Height(info.blocks), info.bestblockhash, UnixTime(info.time), UnixTime(info.mediantime))
+        headers = None if info.headers is None else Height(info.headers)
+        return Tip(Height(info.blocks), info.bestblockhash, UnixTime(info.time), UnixTime(info.mediantime), headers)
 
     async def _chain_info(self) -> wire.ChainInfo:
         return await self._rpc.call("getblockchaininfo", kind=wire.ChainInfo)
 
+    async def hash_at(self, height: Height) -> str | None:
+        """See ports.bitcoin.Chain."""
+        try:
+            return await self._rpc.call("getblockhash", int(height), kind=str)
+        except RpcError as error:
+            if error.number == INVALID_PARAMETER:
+                return None
+            raise
+
     async def block_at(self, height: Height) -> Block | None:
         """See ports.bitcoin.Chain."""
         for _ in range(TIP_MOVES):
-            try:
-                block_hash = await self._rpc.call("getblockhash", int(height), kind=str)
-            except RpcError as error:
-                if error.number == INVALID_PARAMETER:
-                    return None
-                raise
-            found = await self._rpc.call("getblock", block_hash, 2, kind=wire.CoreBlock)
-            # Between the two calls the block may have left the best chain.
-            if found.confirmations > 0:
-                return _block(found)
+            block_hash = await self.hash_at(height)
+            if block_hash is None:
+                return None
+            header, raw = await asyncio.gather(
+                self._rpc.call("getblockheader", block_hash, kind=wire.CoreHeader),
+                self._rpc.call("getblock", block_hash, 0, kind=str),
+            )
+            # Between the two questions the block may have left the best chain.
+            if header.confirmations > 0:
+                served = Served(SERVICE, raw, block_hash, height, UnixTime(header.mediantime))
+                return await checked_block(served, self._network)
         raise wire.unusable(SERVICE, "the chain does not stand still")
 
     async def transaction_status(self, txid: str) -> TransactionStatus:
@@ -231,22 +246,6 @@ class CoreNode:
 
     async def _mempool_info(self) -> wire.MempoolInfo:
         return await self._rpc.call("getmempoolinfo", kind=wire.MempoolInfo)
-
-
-def _block(found: wire.CoreBlock) -> Block:
-    return Block(
-        height=Height(found.height),
-        block_hash=found.hash,
-        previous_hash=found.previousblockhash,
-        time=UnixTime(found.time),
-        median_time_past=UnixTime(found.mediantime),
-        transactions=tuple(_transaction(item) for item in found.tx),
-    )
-
-
-def _transaction(item: wire.CoreTransaction) -> BlockTransaction:
-    spends = tuple(Outpoint(i.txid, i.vout) for i in item.vin if i.txid is not None)
-    return BlockTransaction(item.txid, spends, tuple(wire.read_hex(SERVICE, o.script.hex) for o in item.vout))
 
 
 def _is_spendable(parent: wire.CoreTransaction, vout: int) -> bool:

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from coordinator.adapters.bitcoin import wire
-from coordinator.adapters.bitcoin.raw_block import read_block
+from coordinator.adapters.bitcoin.raw_block import Served, checked_block
 from coordinator.adapters.bitcoin.verdicts import (
     VERDICT_CODES,
     missing_parents,
@@ -70,10 +70,14 @@ class EsploraNode:
         self,
         url: str,
         *,
+        network: Network = Network.REGTEST,
         relay_floor: FeeRate = DEFAULT_RELAY_FLOOR,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`relay_floor` is what the server's node takes; Esplora has no call that tells it."""
+        """`network`: whose least work every block must show. `relay_floor` is what the server's node takes; Esplora has
+        no call that tells it.
+        """
+        self._network = network
         self._relay_floor = relay_floor
         self._http = HttpClient(
             SERVICE,
@@ -103,27 +107,22 @@ class EsploraNode:
             raise wire.unusable(SERVICE, "the tip moved during the question")
         return Tip(Height(block.height), block.id, UnixTime(block.timestamp), UnixTime(block.mediantime))
 
+    async def hash_at(self, height: Height) -> str | None:
+        """See ports.bitcoin.Chain."""
+        return await self._text(f"/block-height/{int(height)}")
+
     async def block_at(self, height: Height) -> Block | None:
-        """See ports.bitcoin.Chain. The transactions are checked against the header, the header against the hash."""
-        block_hash = await self._text(f"/block-height/{int(height)}")
+        """See ports.bitcoin.Chain."""
+        block_hash = await self.hash_at(height)
         if block_hash is None:
             return None
-        head = await self._get(f"/block/{block_hash}", wire.EsploraBlock)
-        raw = await self._read(f"/block/{block_hash}/raw")
+        head, raw = await asyncio.gather(
+            self._get(f"/block/{block_hash}", wire.EsploraBlock), self._read(f"/block/{block_hash}/raw")
+        )
         if head is None or raw is None or head.height != height or head.id != block_hash:
             raise wire.unusable(SERVICE, "a block that the server named is not there")
-        try:
-            previous, transactions = read_block(raw.body, block_hash)
-        except CoreError as error:
-            raise wire.unusable(SERVICE, str(error)) from error
-        return Block(
-            height=height,
-            block_hash=block_hash,
-            previous_hash=previous if height > 0 else "",
-            time=UnixTime(head.timestamp),
-            median_time_past=UnixTime(head.mediantime),
-            transactions=transactions,
-        )
+        served = Served(SERVICE, raw.body, block_hash, height, UnixTime(head.mediantime))
+        return await checked_block(served, self._network)
 
     async def transaction_status(self, txid: str) -> TransactionStatus:
         """See ports.bitcoin.Chain."""

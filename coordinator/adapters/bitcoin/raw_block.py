@@ -1,65 +1,254 @@
-"""A serialized block, read and checked against its hash: what an explorer serves is not taken on its word."""
+"""A serialized block, read and checked before anything in it is believed: hash, proof of work, transactions, witnesses.
+
+What is checked binds every byte that is read to the block's hash: a truncated, swapped or altered answer cannot pass.
+Whether the block keeps the rules of consensus is the node's business.
+"""
 
 from __future__ import annotations
 
-from coordinator.ports.bitcoin import BlockTransaction, Outpoint
-from coordinator_core.errors import Fault, VerificationFailed
-from coordinator_core.transaction import OutPoint, Transaction, TxIn, TxOut
-from coordinator_core.transaction.model import SEGWIT_MARKER, sha256d
-from coordinator_core.transaction.wire import Reader
-from coordinator_core.units import Sats
+import asyncio
+from hashlib import sha256
+from typing import Final
 
-_HEADER_BYTES = 80
-_COINBASE = OutPoint(bytes(32), 0xFFFFFFFF)
+from msgspec import Struct
+
+from coordinator.ports.bitcoin import Block, BlockTransaction, Network, Outpoint
+from coordinator.ports.faults import Garbled
+from coordinator_core.errors import CoreError, Fault, InvalidInput, VerificationFailed
+from coordinator_core.units import Height, UnixTime
+
+MAX_BLOCK_BYTES: Final = 4_000_000
+HEADER_BYTES: Final = 80
+LARGE_BYTES: Final = 100_000
+LEAST_TRANSACTION_BYTES: Final = 60
+POW_LIMITS: Final = {
+    Network.MAINNET: 0x1D00FFFF,
+    Network.TESTNET4: 0x1D00FFFF,
+    Network.SIGNET: 0x1E0377AE,
+    Network.REGTEST: 0x207FFFFF,
+}
+"""The easiest target of each network, as `nBits` writes it."""
+_COINBASE: Final = bytes(32) + b"\xff\xff\xff\xff"
+_COMMITMENT: Final = b"\x6a\x24\xaa\x21\xa9\xed"
+"""How the output that commits to the witnesses begins (BIP141)."""
+_COMMITMENT_BYTES: Final = 38
 
 
-def read_block(raw: bytes, block_hash: str) -> tuple[str, tuple[BlockTransaction, ...]]:
-    """Previous hash and transactions. Raises InvalidInput, VerificationFailed when header or merkle root differ."""
-    reader = Reader(raw, "block")
-    header = reader.take(_HEADER_BYTES)
-    if sha256d(header)[::-1].hex() != block_hash:
-        raise VerificationFailed("block", "the header is of another block", fault=Fault.NODE)
-    transactions = [_read_transaction(reader) for _ in range(reader.count(60))]
-    reader.finish()
-    txids = [transaction.txid for transaction in transactions]
-    if merkle_root(txids) != header[36:68]:
-        raise VerificationFailed("block", "the transactions are not those of the header", fault=Fault.NODE)
-    return header[4:36][::-1].hex(), tuple(map(_seen, transactions, txids))
+class ReadBlock(Struct, frozen=True):
+    """What a serialized block says. `previous_hash` of the first block is empty."""
+
+    previous_hash: str
+    time: UnixTime
+    transactions: tuple[BlockTransaction, ...]
 
 
-def merkle_root(txids: list[bytes]) -> bytes:
-    """Merkle root of txids in internal order; the last one of an odd row counts twice."""
-    row = txids
+def read_block(raw: bytes, block_hash: str, network: Network = Network.REGTEST) -> ReadBlock:
+    """Read a block of a network that must have this hash. Raises InvalidInput for bytes that are no block,
+    VerificationFailed when hash, proof of work, merkle root or witness commitment do not fit.
+    """
+    header = raw[:HEADER_BYTES]
+    _check_header(header, block_hash, POW_LIMITS[network])
+    if len(raw) > MAX_BLOCK_BYTES:
+        raise _not_a_block(f"{len(raw)} bytes are too many")
+    try:
+        found = _Transactions(raw)
+    except IndexError:
+        raise _not_a_block("ends too early") from None
+    if merkle_root(found.txids) != header[36:68]:
+        raise _differs("the transactions are not those of the header")
+    found.check_witnesses()
+    previous = header[4:36][::-1].hex()
+    time = UnixTime(int.from_bytes(header[68:72], "little"))
+    return ReadBlock(previous if previous.strip("0") else "", time, tuple(found.seen))
+
+
+class Served(Struct, frozen=True):
+    """What a service says a block is: bytes or hex under a hash, and what is not in the block itself."""
+
+    service: str
+    raw: bytes | str
+    block_hash: str
+    height: Height
+    median_time_past: UnixTime
+
+
+async def checked_block(served: Served, network: Network) -> Block:
+    """The block that a service serves. Raises Garbled for anything else than the block of its hash."""
+    if len(served.raw) < LARGE_BYTES:
+        return _checked(served, network)
+    # Tens of milliseconds of work: the event loop goes on meanwhile.
+    return await asyncio.to_thread(_checked, served, network)
+
+
+def _checked(served: Served, network: Network) -> Block:
+    try:
+        raw = bytes.fromhex(served.raw) if isinstance(served.raw, str) else served.raw
+        found = read_block(raw, served.block_hash, network)
+        if served.median_time_past > found.time:
+            raise _differs("the median time past is later than the block")
+    except (CoreError, ValueError) as error:
+        raise Garbled(served.service, str(error), fault=Fault.NODE) from error
+    return Block(
+        height=served.height,
+        block_hash=served.block_hash,
+        previous_hash=found.previous_hash,
+        time=found.time,
+        median_time_past=served.median_time_past,
+        transactions=found.transactions,
+        size=len(raw),
+    )
+
+
+def merkle_root(hashes: list[bytes]) -> bytes:
+    """Merkle root of hashes in internal order; the last one of an odd row counts twice. Raises VerificationFailed for
+    two equal neighbours: then another list, with those left out, has the same root.
+    """
+    row = hashes
     while len(row) > 1:
-        row = [*row, row[-1]] if len(row) % 2 else row
-        row = [sha256d(left + right) for left, right in zip(row[::2], row[1::2], strict=True)]
+        pairs = list(zip(row[::2], row[1::2], strict=False))
+        if any(left == right for left, right in pairs):
+            raise _differs("a transaction is there twice")
+        if len(row) % 2:
+            pairs.append((row[-1], row[-1]))
+        row = [_double(left + right) for left, right in pairs]
     return row[0] if row else bytes(32)
 
 
-def _read_transaction(reader: Reader) -> Transaction:
-    """One of many; its witness is passed over, the txid does not hold it."""
-    version = reader.integer(4)
-    segwit = reader.peek(2) == SEGWIT_MARKER
-    if segwit:
-        reader.take(2)
-    inputs = tuple(_read_input(reader) for _ in range(reader.count(41)))
-    outputs = tuple(TxOut(Sats(reader.integer(8)), reader.prefixed()) for _ in range(reader.count(9)))
-    for _ in inputs if segwit else ():
-        for _ in range(reader.count(1)):
-            reader.prefixed()
-    return Transaction(inputs, outputs, reader.integer(4), version)
+def target_of(bits: int) -> int:
+    """The number that `nBits` stands for; 0 for one that no block can have."""
+    exponent, mantissa = bits >> 24, bits & 0x007FFFFF
+    if bits & 0x00800000 or exponent > 32:
+        return 0
+    return mantissa << 8 * (exponent - 3) if exponent > 3 else mantissa >> 8 * (3 - exponent)
 
 
-def _read_input(reader: Reader) -> TxIn:
-    previous = OutPoint(reader.take(32), reader.integer(4))
-    script = reader.prefixed()
-    return TxIn(previous, reader.integer(4), (), script)
+def _check_header(header: bytes, block_hash: str, limit: int) -> None:
+    if len(header) < HEADER_BYTES:
+        raise _not_a_block("ends too early")
+    found = _double(header)
+    if found[::-1].hex() != block_hash:
+        raise _differs("the header is of another block")
+    target = target_of(int.from_bytes(header[72:76], "little"))
+    if target > target_of(limit) or int.from_bytes(found, "little") > target:
+        raise _differs("the header shows too little work")
 
 
-def _seen(transaction: Transaction, txid: bytes) -> BlockTransaction:
-    spent = [i.previous_output for i in transaction.inputs if i.previous_output != _COINBASE]
-    return BlockTransaction(
-        txid=txid[::-1].hex(),
-        spends=tuple(Outpoint(outpoint.txid[::-1].hex(), outpoint.vout) for outpoint in spent),
-        scripts=tuple(output.script_pubkey for output in transaction.outputs),
-    )
+class _Transactions:
+    """One pass over the transactions of a block. Raises IndexError where the bytes end.
+
+    Not with transaction.wire.Reader: a full block has a hundred thousand fields, and catching up reads hundreds of
+    blocks a second.
+    """
+
+    __slots__ = ("_at", "_raw", "_wtxids", "coinbase", "reserved", "seen", "txids")
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._at = HEADER_BYTES
+        self.txids: list[bytes] = []
+        self._wtxids: list[bytes] = []
+        self.seen: list[BlockTransaction] = []
+        self.coinbase: list[bytes] = []
+        """Scripts of the first transaction's outputs."""
+        self.reserved = b""
+        """The first witness element of the first transaction."""
+        count = self._count(LEAST_TRANSACTION_BYTES)
+        for _ in range(count):
+            self._transaction()
+        if self._at != len(raw):
+            raise _not_a_block(f"{len(raw) - self._at} bytes follow")
+
+    def check_witnesses(self) -> None:
+        """The witnesses are those that the coinbase commits to; without a commitment there are none (BIP141)."""
+        committed = [s for s in self.coinbase if s.startswith(_COMMITMENT) and len(s) >= _COMMITMENT_BYTES]
+        if not committed:
+            if self._wtxids != self.txids:
+                raise _differs("witnesses that nothing commits to")
+            return
+        root = merkle_root([bytes(32), *self._wtxids[1:]])
+        if _double(root + self.reserved) != committed[-1][len(_COMMITMENT) : _COMMITMENT_BYTES]:
+            raise _differs("the witnesses are not those of the block")
+
+    def _transaction(self) -> None:
+        raw, began = self._raw, self._at
+        segwit = raw[began + 4] == 0 and raw[began + 5] == 1
+        self._at = body = began + (6 if segwit else 4)
+        spends = self._inputs()
+        scripts = self._outputs(wanted=not self.txids)
+        witness = self._at
+        if segwit:
+            self._witnesses(len(spends), wanted=not self.txids)
+        self._at += 4
+        if self._at > len(raw):
+            raise IndexError
+        whole = raw[began : self._at]
+        wtxid = _double(whole)
+        stripped = raw[began : began + 4] + raw[body:witness] + raw[self._at - 4 : self._at]
+        txid = _double(stripped) if segwit else wtxid
+        if not self.txids:
+            self.coinbase = scripts
+        self.txids.append(txid)
+        self._wtxids.append(wtxid)
+        spent = tuple(_outpoint(s) for s in spends if s != _COINBASE)
+        self.seen.append(BlockTransaction(txid[::-1].hex(), spent))
+
+    def _inputs(self) -> list[bytes]:
+        raw = self._raw
+        spends: list[bytes] = []
+        for _ in range(self._count(41)):
+            spends.append(raw[self._at : self._at + 36])
+            self._at += 36
+            length = self._compact()
+            self._at += length + 4
+        return spends
+
+    def _outputs(self, *, wanted: bool) -> list[bytes]:
+        scripts: list[bytes] = []
+        for _ in range(self._count(9)):
+            self._at += 8
+            length = self._compact()
+            if wanted:
+                scripts.append(self._raw[self._at : self._at + length])
+            self._at += length
+        return scripts
+
+    def _witnesses(self, inputs: int, *, wanted: bool) -> None:
+        for _ in range(inputs):
+            for number in range(self._count(1)):
+                length = self._compact()
+                if wanted and not number:
+                    self.reserved = self._raw[self._at : self._at + length]
+                self._at += length
+
+    def _count(self, least_bytes_each: int) -> int:
+        """The length of a list whose elements could still follow."""
+        number = self._compact()
+        if number * least_bytes_each > len(self._raw) - self._at:
+            raise IndexError
+        return number
+
+    def _compact(self) -> int:
+        raw, at = self._raw, self._at
+        first = raw[at]
+        if first < 0xFD:
+            self._at = at + 1
+            return first
+        length = {0xFD: 2, 0xFE: 4, 0xFF: 8}[first]
+        self._at = at + 1 + length
+        return int.from_bytes(raw[at + 1 : at + 1 + length], "little")
+
+
+def _outpoint(spent: bytes) -> Outpoint:
+    return Outpoint(spent[31::-1].hex(), int.from_bytes(spent[32:], "little"))
+
+
+def _double(data: bytes) -> bytes:
+    return sha256(sha256(data).digest()).digest()
+
+
+def _not_a_block(reason: str) -> InvalidInput:
+    return InvalidInput("block", reason, "give the whole block", fault=Fault.NODE)
+
+
+def _differs(reason: str) -> VerificationFailed:
+    return VerificationFailed("block", reason, fault=Fault.NODE)

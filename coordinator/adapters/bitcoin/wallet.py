@@ -22,7 +22,7 @@ from coordinator.adapters.bitcoin.funding import (
 )
 from coordinator.adapters.bitcoin.reservations import Reservations
 from coordinator.adapters.store.sqlite import SqliteStore
-from coordinator.ports.bitcoin import Chain, Coin, FundingPlan, Network, Outpoint, Output
+from coordinator.ports.bitcoin import Chain, Coin, FundingPlan, Holdings, Network, Outpoint, Output
 from coordinator.ports.faults import Rejected
 from coordinator_core.errors import Fault, VerificationFailed
 from coordinator_core.secp256k1 import SecretKey, lift_x, schnorr_sign, schnorr_verify
@@ -65,6 +65,12 @@ class OnchainWallet:
     async def total(self) -> Sats:
         """See ports.bitcoin.Wallet."""
         return Sats(sum(coin.value for coin in await self._coins()))
+
+    async def holdings(self) -> Holdings:
+        """See ports.bitcoin.Wallet."""
+        taken, coins = await self._reservations.coins(), await self._coins()
+        reserved = sum(coin.value for coin in coins if str(coin.outpoint) in taken)
+        return Holdings(Sats(sum(coin.value for coin in coins)), Sats(reserved))
 
     async def plan_funding(
         self,

@@ -26,6 +26,7 @@ class ChainInfo(Struct):
     bestblockhash: Hash
     time: Count
     mediantime: Count
+    headers: Count | None = None
 
 
 class CoreHeader(Struct):
@@ -33,6 +34,7 @@ class CoreHeader(Struct):
 
     height: Count
     confirmations: int
+    mediantime: Count = 0
 
 
 class CoreScript(Struct):
@@ -62,18 +64,6 @@ class CoreTransaction(Struct):
     vout: list[CoreOutput]
     hex: str = ""
     blockhash: Hash | None = None
-
-
-class CoreBlock(Struct):
-    """getblock with transactions."""
-
-    hash: Hash
-    height: Count
-    confirmations: int
-    time: Count
-    mediantime: Count
-    tx: list[CoreTransaction]
-    previousblockhash: str = ""
 
 
 class Spending(Struct):

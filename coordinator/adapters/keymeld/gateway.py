@@ -12,13 +12,14 @@ import httpx
 from coordinator.adapters.http import RequestBudget
 from coordinator.adapters.keymeld.connection import Connection
 from coordinator.adapters.keymeld.keygen import KeygenCalls
+from coordinator.adapters.keymeld.service import ServiceCalls
 from coordinator.adapters.keymeld.signing import SigningCalls
 from coordinator.ports.clock import WallClock
 
 PARALLEL_SESSIONS = 6
 
 
-class KeymeldGateway(KeygenCalls, SigningCalls):
+class KeymeldGateway(KeygenCalls, SigningCalls, ServiceCalls):
     """Implements ports.keymeld.Keymeld over HTTP. Use as an async context manager, or call `close`.
 
     Requests are paced at 25 a second, at most `parallel` sessions are worked on at a time. `transport` and

@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from coordinator.adapters.http import HttpClient, Reply, RequestBudget, TransportError
-from coordinator.adapters.lightning import refusals, rights, wire
+from coordinator.adapters.lightning import history, refusals, rights, wire
 from coordinator.adapters.lightning.credentials import tls_for
 from coordinator.adapters.lightning.payments import payment_of
 from coordinator.adapters.lightning.versions import cancel_delta
@@ -24,7 +24,9 @@ from coordinator.ports.lightning import (
     HoldInvoice,
     InvoiceState,
     Liquidity,
+    ListedInvoice,
     NodeInfo,
+    OutgoingPayment,
     Payment,
     PaymentState,
 )
@@ -40,8 +42,6 @@ PAYMENT_MARGIN_SECONDS = 15.0
 """On top of a payment's own timeout: from then on it is read by `payment`."""
 TRACK_SECONDS = 15.0
 """The first line of a tracked payment comes at once."""
-PAYMENT_PAGE = 1_000
-MAX_PAYMENT_PAGES = 100
 MAX_CALLS, MAX_STREAMS = 64, 512
 REQUESTS_PER_SECOND = 100.0
 REQUEST_BURST = 200
@@ -131,6 +131,7 @@ class LndNode:
         return Liquidity(
             outbound=Sats(sum(_spendable(c.local_balance, c.local_constraints) for c in active)),
             inbound=Sats(sum(_spendable(c.remote_balance, c.remote_constraints) for c in active)),
+            local=Sats(sum(int(channel.local_balance) for channel in listed.channels)),
         )
 
     async def add_hold_invoice(
@@ -271,20 +272,33 @@ class LndNode:
         """See ports.lightning.Lightning."""
         return await self._listed(payment_hash) is not None
 
+    async def listed_payments(self, since: UnixTime) -> tuple[OutgoingPayment, ...]:
+        """See ports.lightning.Lightning."""
+        found: list[OutgoingPayment] = []
+        async for row in history.payments(self._http):
+            line = history.payment_line(row)
+            if line.created_at < since:
+                break
+            found.append(line)
+        return tuple(found)
+
+    async def listed_invoices(self, since: UnixTime) -> tuple[ListedInvoice, ...]:
+        """See ports.lightning.Lightning."""
+        found: list[ListedInvoice] = []
+        async for row in history.invoices(self._http):
+            line = history.invoice_line(row)
+            if line.created_at < since:
+                break
+            found.append(line)
+        return tuple(found)
+
     async def _listed(self, payment_hash: str) -> wire.PaymentWire | None:
-        """The newest payment of this hash in the node's list, read from its end page by page."""
-        wanted, offset = wire.hash_bytes(payment_hash).hex(), 0
-        for _ in range(MAX_PAYMENT_PAGES):
-            params = {"include_incomplete": "true", "reversed": "true", "max_payments": PAYMENT_PAGE}
-            reply = await self._http.get_with_retries("/v1/payments", params={**params, "index_offset": offset})
-            page = self._decode(reply, wire.PaymentsWire)
-            for item in reversed(page.payments):
-                if item.payment_hash == wanted:
-                    return item
-            offset = int(page.first_index_offset)
-            if offset <= 1 or not page.payments:
-                return None
-        raise Unreachable(SERVICE, "the payment list has no end", fault=Fault.LIGHTNING)
+        """The newest payment of this hash in the node's list."""
+        wanted = wire.hash_bytes(payment_hash).hex()
+        async for item in history.payments(self._http):
+            if item.payment_hash == wanted:
+                return item
+        return None
 
     def _decode(self, reply: Reply, kind: type[T]) -> T:
         if not reply.ok:

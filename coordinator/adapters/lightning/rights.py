@@ -23,6 +23,7 @@ CALLS: Mapping[str, tuple[str, str]] = {
     "/lnrpc.Lightning/GetInfo": ("info", "read"),
     "/lnrpc.Lightning/ListChannels": ("offchain", "read"),
     "/lnrpc.Lightning/ListPayments": ("offchain", "read"),
+    "/lnrpc.Lightning/ListInvoices": ("invoices", "read"),
     "/invoicesrpc.Invoices/AddHoldInvoice": ("invoices", "write"),
     "/invoicesrpc.Invoices/LookupInvoiceV2": ("invoices", "read"),
     "/invoicesrpc.Invoices/SubscribeSingleInvoice": ("invoices", "read"),

@@ -7,8 +7,9 @@ from typing import Annotated, Generic, TypeVar
 
 from msgspec import Meta, Struct
 
+from coordinator.ports.faults import Unreachable
 from coordinator.ports.lightning import FailureKind, InvoiceState, PaymentState
-from coordinator_core.errors import InvalidInput
+from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.transaction import bytes_from_hex
 
 T = TypeVar("T")
@@ -81,6 +82,8 @@ class PaymentWire(Struct):
 
     payment_hash: str = ""
     status: str = "UNKNOWN"
+    value_msat: Int64 = "0"
+    creation_time_ns: Int64 = "0"
     payment_preimage: str = ""
     fee_msat: Int64 = "0"
     failure_reason: str = "FAILURE_REASON_NONE"
@@ -90,6 +93,13 @@ class PaymentsWire(Struct):
     """GET /v1/payments: a page in ascending order."""
 
     payments: list[PaymentWire] = []
+    first_index_offset: Int64 = "0"
+
+
+class InvoicesWire(Struct):
+    """GET /v1/invoices: a page in ascending order."""
+
+    invoices: list[InvoiceWire] = []
     first_index_offset: Int64 = "0"
 
 
@@ -136,6 +146,14 @@ def to_base64(payment_hash: str) -> str:
 def standard_base64(data: bytes) -> str:
     """Base64 as LND writes bytes in bodies. Comparing in this form never has to decode what came in."""
     return base64.b64encode(data).decode()
+
+
+def hex_of(data: str) -> str:
+    """Bytes of an answer, in base64, as hex. Raises Unreachable for anything else."""
+    try:
+        return base64.b64decode(data, validate=True).hex()
+    except ValueError as error:
+        raise Unreachable("lightning", "an answer with bytes that are no base64", fault=Fault.LIGHTNING) from error
 
 
 def check_sum(value: int, field: str, least: int) -> None:

@@ -1,19 +1,22 @@
-"""What follows from a state: duties, timers, watches. Compared with what is stored first, and only the difference is
-written: a competition that is looked at and stays as it is costs no write.
+"""What follows from a state: duties and watches (timers: `timing`). Compared with what is stored first, and only the
+difference is written: a competition that is looked at and stays as it is costs no write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import delete, insert, or_, select, text, update
+from sqlalchemy import func, or_, select, text, update
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.adapters.store import tables as t
+from coordinator.domain.duties import urgency_of
 from coordinator.domain.versions import DUTIES
 from coordinator.ports import correlation
-from coordinator.ports.store import Wake, Watch
+from coordinator.ports.store import Watch
+from coordinator_core.units import Height
 
 REOPEN_SECONDS = 0.5
 ENDED = ("done", "obsolete")
@@ -65,41 +68,45 @@ class Following:
             due = now + REOPEN_SECONDS if row.status == "done" else now
             _, kind, args = wanted
             values |= {"status": "open", "args": args, "v": DUTIES.version(kind), "due_at": due}
-            values |= {"failures": 0, "done_at": None, "request_id": correlation.current()}
+            values |= {"failures": 0, "defects": 0, "done_at": None, "request_id": correlation.current()}
         if values:
             await self._c.execute(update(t.duty).where(t.duty.c.id == row.id).values(**values))
 
-    async def set_wake(self, lane: str, wake: Wake) -> None:
-        """Replaces the timers of the lane that differ."""
-        c = t.timer.c
-        due = {"wall": wake.wall, "domain": wake.domain, "height": wake.height}
-        wanted = {name: value for name, value in due.items() if value is not None}
-        rows = await self._c.execute(select(c.name, c.due).where(c.lane == lane))
-        known = {row.name: row.due for row in rows}
-        if gone := [name for name, value in known.items() if wanted.get(name) != value]:
-            await self._c.execute(delete(t.timer).where(c.lane == lane, c.name.in_(gone)))
-        if fresh := [name for name, value in wanted.items() if known.get(name) != value]:
-            await self._c.execute(
-                insert(t.timer), [{"lane": lane, "name": name, "due": wanted[name]} for name in fresh]
-            )
-
-    async def set_watches(self, lane: str, watches: Sequence[Watch]) -> None:
-        """Known watches keep what was searched for them."""
+    async def set_watches(self, lane: str, watches: Mapping[Watch, Height]) -> None:
+        """Known watches keep what was searched for them, unless they have to be looked for earlier now."""
         if not watches:
             return
         c = t.watch.c
         keys = [watch.key for watch in watches]
         # By the primary key: the table holds the watches of every competition.
         same = (c.keytype.in_(("t", "o")), c.key.in_(keys), c.lane == lane)
-        rows = await self._c.execute(select(c.keytype, c.key).where(*same))
-        known = {Watch(row.keytype, row.key) for row in rows}
-        if fresh := [watch for watch in watches if watch not in known]:
-            row = {"lane": lane, "backfilled": 0}
-            await self._c.execute(insert(t.watch), [{**row, "keytype": w.keytype, "key": w.key} for w in fresh])
+        rows = await self._c.execute(select(c.keytype, c.key, c.since_height).where(*same))
+        known = {Watch(row.keytype, row.key): row.since_height for row in rows}
+        fresh = {watch: since for watch, since in watches.items() if watch not in known}
+        earlier = {watch: since for watch, since in watches.items() if since < known.get(watch, since)}
+        if not fresh and not earlier:
+            return
+        cursor = await self._c.scalar(select(func.max(t.chain_block.c.height)))
+        rows = [_watch(lane, watch, since, cursor) for watch, since in (fresh | earlier).items()]
+        written = insert(t.watch)
+        await self._c.execute(
+            written.on_conflict_do_update(
+                index_elements=["keytype", "key", "lane"],
+                set_={name: written.excluded[name] for name in ("since_height", "next_height", "backfilled")},
+            ),
+            rows,
+        )
+
+
+def _watch(lane: str, watch: Watch, since: Height, cursor: int | None) -> dict[str, object]:
+    """What is looked for only from the next block on has no past to be searched."""
+    row = {"lane": lane, "keytype": watch.keytype, "key": watch.key, "since_height": since, "next_height": since}
+    return {**row, "backfilled": int(cursor is not None and since > cursor)}
 
 
 def _row(name: str, lane: str, channel: str, kind: str, args: bytes, now: float, protective: bool) -> dict[str, object]:
     row = {"id": name, "lane": lane, "channel": channel, "kind": kind, "args": args, "created_at": int(now)}
     fresh = {"status": "open", "attempts": 0, "failures": 0, "due_at": now, "fence": 0}
     row["request_id"] = correlation.current()
-    return {**row, **fresh, "v": DUTIES.version(kind), "protective": int(protective)}
+    fresh |= {"v": DUTIES.version(kind), "urgency": int(urgency_of(kind))}
+    return {**row, **fresh, "protective": int(protective)}

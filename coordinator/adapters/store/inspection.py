@@ -18,7 +18,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from coordinator import resources
-from coordinator.domain.versions import DUTIES, FACTS, STATES, Codec, UnreadableRow
+from coordinator.domain.versions import DUTIES, FACTS, STATES, Codec, LaterVersion, UnreadableRow
 from coordinator_core.errors import Fault, InvalidInput
 
 _ROWS = {
@@ -70,6 +70,67 @@ def inspect_database(path: Path, *, deep: bool = True) -> Inspection:
     return Inspection(revision, dict(counted), earlier, tuple(findings))
 
 
+class Unreadable(msgspec.Struct, frozen=True):
+    """A row of a competition that goes on, and that this release cannot read."""
+
+    lane: str
+    row: str
+    reason: str
+    is_later: bool
+    """Written by a later release."""
+
+
+_LIVE_ROWS = (
+    (
+        "SELECT lane, lane AS id, state AS tag, v, data AS body FROM state_row WHERE lane IN "
+        "(SELECT id FROM lane WHERE terminal_at IS NULL AND quarantined_reason IS NULL)",
+        STATES,
+    ),
+    (
+        "SELECT lane, lane || '/' || kind || '/' || key AS id, kind AS tag, v, body FROM fact WHERE lane IN "
+        "(SELECT id FROM lane WHERE terminal_at IS NULL AND quarantined_reason IS NULL)",
+        FACTS,
+    ),
+    (
+        "SELECT lane, id, kind AS tag, v, args AS body FROM duty WHERE status = 'open' AND lane IN "
+        "(SELECT id FROM lane WHERE terminal_at IS NULL AND quarantined_reason IS NULL)",
+        DUTIES,
+    ),
+)
+
+
+def unreadable_rows(path: Path) -> Iterator[Unreadable]:
+    """Every row of a competition that goes on and is not stopped, as far as it cannot be read. Raises InvalidInput for
+    a file that is no database.
+    """
+    with closing(read_only(path)) as connection:
+        try:
+            for query, codec in _LIVE_ROWS:
+                for row in connection.execute(query):
+                    try:
+                        codec.decode(row["tag"], row["v"], row["body"], row["id"])
+                    except UnreadableRow as error:
+                        unknown = row["tag"] not in codec.types
+                        yield Unreadable(
+                            row["lane"], error.row, error.reason, unknown or isinstance(error, LaterVersion)
+                        )
+        except sqlite3.DatabaseError as error:
+            raise _no_database(path, str(error)) from error
+
+
+def schema_of(path: Path) -> tuple[str, bool]:
+    """The revision of a database, and whether this release knows it: it works with it, or migrates it. Raises
+    InvalidInput for a file that is no database.
+    """
+    with closing(read_only(path)) as connection:
+        try:
+            revision = revision_of(connection)
+        except sqlite3.DatabaseError as error:
+            raise _no_database(path, str(error)) from error
+    known = {str(script.revision) for script in _scripts().walk_revisions()}
+    return revision, revision in known or not revision
+
+
 def read_only(path: Path) -> sqlite3.Connection:
     """A connection that cannot write. Raises InvalidInput when there is no such file."""
     if not path.is_file():
@@ -81,9 +142,13 @@ def read_only(path: Path) -> sqlite3.Connection:
 
 def newest_revision() -> str:
     """The schema that this release works with."""
+    return str(_scripts().get_current_head())
+
+
+def _scripts() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(resources.directory("migrations")))
-    return str(ScriptDirectory.from_config(config).get_current_head())
+    return ScriptDirectory.from_config(config)
 
 
 def revision_of(connection: sqlite3.Connection) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.auditing import is_undriven
 from coordinator.adapters.store.reading import claimable
 from coordinator.ports.measuring import Progress
 from coordinator_core.units import UnixTime
@@ -40,7 +41,7 @@ class ProgressQueries:
                 states={row[0]: row[1] for row in states},
                 entered={row[0]: UnixTime(row[2]) for row in states},
                 stopped=await _number(connection, stopped),
-                stuck=await _number(connection, select(func.count()).select_from(t.lane).where(_undriven())),
+                stuck=await _number(connection, select(func.count()).select_from(t.lane).where(is_undriven())),
                 inbox={row[0]: row[1] for row in inbox},
                 inbox_oldest=min((UnixTime(row[2]) for row in inbox), default=None),
                 duties={row[0]: row[1] for row in duties},
@@ -48,21 +49,6 @@ class ProgressQueries:
                 dead=await _number(connection, select(func.count()).select_from(t.duty).where(_DEAD)),
                 wal_bytes=_size(self._path.with_name(f"{self._path.name}-wal")),
             )
-
-
-def _undriven() -> ColumnElement[bool]:
-    """Competitions that are neither over nor stopped, and will never be looked at again."""
-    mine = t.lane.c.id
-    watch, hit = t.watch.c, t.chain_hit.c
-    found = exists().where(hit.lane == watch.lane, hit.keytype == watch.keytype, hit.key == watch.key)
-    return and_(
-        t.lane.c.terminal_at.is_(None),
-        t.lane.c.quarantined_reason.is_(None),
-        ~exists().where(t.duty.c.lane == mine, t.duty.c.status == "open"),
-        ~exists().where(t.timer.c.lane == mine),
-        ~exists().where(t.inbox.c.lane == mine, t.inbox.c.status == 0),
-        ~exists().where(watch.lane == mine, ~found),
-    )
 
 
 async def _rows(connection: AsyncConnection, query: Any) -> list[Any]:

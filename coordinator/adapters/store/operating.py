@@ -36,7 +36,7 @@ class OperatorStatements:
         done = await self._c.execute(
             update(t.duty)
             .where(_OPEN, t.duty.c.owner.is_(None), *_matching(lane=lane, id=duty))
-            .values(due_at=now, failures=0)
+            .values(due_at=now, failures=0, defects=0)
         )
         return done.rowcount
 
@@ -47,14 +47,15 @@ class OperatorStatements:
         rows = await self._c.execute(
             update(t.duty)
             .where(_DEAD, *_matching(lane=lane, kind=kind, id=duty))
-            .values(status="open", due_at=now, failures=0, done_at=None, owner=None)
+            .values(status="open", due_at=now, failures=0, defects=0, done_at=None, owner=None)
             .returning(t.duty.c.id)
         )
         return sorted(row.id for row in rows)
 
     async def search_again(self, lane: str) -> int:
         """Hits that are known stay: a block may be searched twice."""
-        done = await self._c.execute(update(t.watch).where(t.watch.c.lane == lane).values(backfilled=0))
+        again = {"backfilled": 0, "next_height": t.watch.c.since_height}
+        done = await self._c.execute(update(t.watch).where(t.watch.c.lane == lane).values(**again))
         return done.rowcount
 
 

@@ -4,39 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, and_, event, func, or_, select, text
+from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from coordinator import resources
 from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.alerting import AlertQueries
+from coordinator.adapters.store.auditing import AuditQueries
+from coordinator.adapters.store.claiming import NEWS, due_duties
 from coordinator.adapters.store.measuring import ProgressQueries
+from coordinator.adapters.store.money import MoneyQueries
 from coordinator.adapters.store.operating import OperatorQueries
-from coordinator.adapters.store.reading import claimable, last_payment, load_facts, load_lane
+from coordinator.adapters.store.reading import last_payment, load_facts, load_lane
 from coordinator.adapters.store.retention import forget, leftovers
+from coordinator.adapters.store.timing import TimerQueries
 from coordinator.adapters.store.transaction import SqliteTransaction
 from coordinator.ports.operating import Leftover
-from coordinator.ports.store import BlockHeader, F, LaneRecord, TransitionRow, Watch
+from coordinator.ports.store import NOBODY, BlockHeader, Due, F, LaneRecord, News, Search, TransitionRow, Watch
 from coordinator_core.errors import InvalidInput
 from coordinator_core.units import Height, UnixTime
 
 MIGRATIONS = resources.directory("migrations")
 READERS = 4
 BUSY_MILLISECONDS = 5_000
+CHECKPOINT_MILLISECONDS = 200
+"""For a reader that was cut off, or a copier: the journal is as good where it is."""
 WAL_PAGES = 1_000
 WAL_BYTES = 16_000_000
 _OWNER_ONLY = 0o600
 
 
-class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries):
+class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries, MoneyQueries, TimerQueries, AuditQueries):
     """One database file, owned by one process."""
 
     def __init__(self, path: Path) -> None:
@@ -79,6 +85,7 @@ class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries):
         async with self._writer.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             if driver is not None:
+                await driver.execute_fetchall(f"PRAGMA busy_timeout={CHECKPOINT_MILLISECONDS}")
                 await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @asynccontextmanager
@@ -125,33 +132,33 @@ class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries):
             return None
         return BlockHeader(Height(row.height), row.hash, UnixTime(row.time), UnixTime(row.median_time))
 
-    async def watched(self) -> Mapping[Watch, frozenset[str]]:
+    async def due(
+        self, now: float, limits: Mapping[str, int], full: Mapping[str, Collection[str]] = NOBODY
+    ) -> Sequence[Due]:
         """See ports.store.Store."""
-        found: dict[Watch, set[str]] = {}
         async with self._reader.connect() as connection:
-            for row in await connection.execute(select(t.watch.c.keytype, t.watch.c.key, t.watch.c.lane)):
-                found.setdefault(Watch(row.keytype, row.key), set()).add(row.lane)
-        return {watch: frozenset(lanes) for watch, lanes in found.items()}
+            return await due_duties(connection, now, limits, full)
 
-    async def duty_due(self, now: float) -> bool:
+    async def news(self, limit: int) -> Sequence[News]:
         """See ports.store.Store."""
-        query = select(t.duty.c.id).where(*claimable(now)).limit(1)
         async with self._reader.connect() as connection:
-            return await connection.scalar(query) is not None
+            return [News(*row) for row in await connection.execute(NEWS, {"limit": limit})]
 
-    async def next_lane(self, *, oldest: bool) -> str | None:
-        """See ports.store.Store."""
-        order = (t.inbox.c.seq,) if oldest else (t.inbox.c.prio, t.inbox.c.seq)
-        query = select(t.inbox.c.lane).where(text("status = 0")).order_by(*order).limit(1)
-        async with self._reader.connect() as connection:
-            return await connection.scalar(query)
-
-    async def unfilled_watches(self) -> Sequence[tuple[str, Watch]]:
+    async def unfilled_watches(self) -> Sequence[Search]:
         """See ports.store.Store."""
         c = t.watch.c
-        query = select(c.lane, c.keytype, c.key).where(c.backfilled == 0)
+        query = select(c.lane, c.keytype, c.key, c.next_height).where(text("backfilled = 0")).order_by(c.next_height)
         async with self._reader.connect() as connection:
-            return [(row.lane, Watch(row.keytype, row.key)) for row in await connection.execute(query)]
+            rows = await connection.execute(query)
+            return [Search(row.lane, Watch(row.keytype, row.key), Height(row.next_height)) for row in rows]
+
+    async def going_in(self, states: Collection[str]) -> Sequence[str]:
+        """See ports.store.Store."""
+        c = t.state_row.c
+        query = select(c.lane).join(t.lane, t.lane.c.id == c.lane).where(c.state.in_(states))
+        async with self._reader.connect() as connection:
+            found = await connection.execute(query.where(t.lane.c.quarantined_reason.is_(None)))
+            return [row.lane for row in found]
 
     async def facts_of(self, kind: type[F], key: str, since: UnixTime) -> Sequence[F]:
         """See ports.store.Store."""
@@ -169,17 +176,6 @@ class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries):
         async with self._reader.connect() as connection:
             seen = await connection.scalar(query)
         return None if seen is None else UnixTime(seen)
-
-    async def timer_due(self, wall: UnixTime, domain: UnixTime, height: Height) -> bool:
-        """See ports.store.Store."""
-        c = t.timer.c
-        due = or_(
-            and_(c.name == "wall", c.due <= wall),
-            and_(c.name == "domain", c.due <= domain),
-            and_(c.name == "height", c.due <= height),
-        )
-        async with self._reader.connect() as connection:
-            return await connection.scalar(select(c.lane).where(due).limit(1)) is not None
 
     async def open_duties(self, lane: str) -> Sequence[tuple[str, str, int, str | None]]:
         """See ports.store.Store."""

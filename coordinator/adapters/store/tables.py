@@ -37,6 +37,7 @@ lane = Table(
     Column("rev", Integer, nullable=False),
     Column("quarantined_at", Integer),
 )
+Index("lane_open", lane.c.id, sqlite_where=text("terminal_at IS NULL"), postgresql_where=text("terminal_at IS NULL"))
 Index(
     "lane_stopped",
     lane.c.id,
@@ -134,7 +135,20 @@ duty = Table(
     Column("done_at", Integer),
     Column("protective", Integer, nullable=False, server_default=text("0")),
     Column("request_id", String, nullable=False, server_default=text("''")),
+    Column("urgency", Integer, nullable=False, server_default=text("2")),
+    Column("defect", String, nullable=False, server_default=text("''")),
+    Column("defects", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("status IN ('open', 'done', 'dead', 'obsolete')", name="duty_status"),
+)
+Index(
+    "duty_claim",
+    duty.c.channel,
+    duty.c.urgency,
+    duty.c.due_at,
+    duty.c.lane,
+    duty.c.protective,
+    sqlite_where=text("status = 'open'"),
+    postgresql_where=text("status = 'open'"),
 )
 Index("duty_dead", duty.c.lane, sqlite_where=text("status = 'dead'"), postgresql_where=text("status = 'dead'"))
 Index("duty_due", duty.c.due_at, sqlite_where=text("status = 'open'"), postgresql_where=text("status = 'open'"))
@@ -165,7 +179,16 @@ watch = Table(
     Column("key", String, primary_key=True),
     Column("lane", String, ForeignKey("lane.id"), primary_key=True),
     Column("backfilled", Integer, nullable=False),
+    Column("since_height", Integer, nullable=False, server_default=text("0")),
+    Column("next_height", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("keytype IN ('t', 'o')", name="watch_keytype"),
+)
+Index("watch_lane", watch.c.lane)
+Index(
+    "watch_unfilled",
+    watch.c.next_height,
+    sqlite_where=text("backfilled = 0"),
+    postgresql_where=text("backfilled = 0"),
 )
 
 chain_block = Table(
@@ -195,9 +218,19 @@ timer = Table(
     Column("lane", String, ForeignKey("lane.id"), primary_key=True),
     Column("name", String, primary_key=True),
     Column("due", Integer, nullable=False),
-    CheckConstraint("name IN ('wall', 'domain', 'height')", name="timer_name"),
+    CheckConstraint("name IN ('wall', 'domain', 'median', 'height')", name="timer_name"),
 )
 Index("timer_due", timer.c.name, timer.c.due)
+
+budget = Table(
+    "budget",
+    metadata,
+    Column("lane", String, ForeignKey("lane.id"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("due", Integer, nullable=False),
+    CheckConstraint("name IN ('wall', 'domain', 'median', 'height')", name="budget_name"),
+)
+Index("budget_due", budget.c.name, budget.c.due)
 
 blob = Table(
     "blob",

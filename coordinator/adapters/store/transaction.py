@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.alerting import AlertStatements
+from coordinator.adapters.store.auditing import AuditStatements
 from coordinator.adapters.store.chain_rows import ChainRows
+from coordinator.adapters.store.claiming import due_duties, most_urgent
 from coordinator.adapters.store.following import Following
 from coordinator.adapters.store.operating import OperatorStatements
-from coordinator.adapters.store.reading import claimable, load_lane
+from coordinator.adapters.store.reading import load_lane
+from coordinator.adapters.store.timing import TimerStatements
 from coordinator.domain.facts import Fact
-from coordinator.domain.versions import STATES
+from coordinator.domain.versions import FACTS, STATES
 from coordinator.ports import correlation
-from coordinator.ports.store import DutyRow, LaneRecord
+from coordinator.ports.store import NOBODY, Choose, DutyRow, LaneRecord
 from coordinator_core.errors import Misuse
 from coordinator_core.units import UnixTime
 
@@ -32,7 +35,7 @@ class StaleRevision(Misuse):
     code = "store.stale_revision"
 
 
-class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatements):
+class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatements, TimerStatements, AuditStatements):
     """See ports.store.Transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -75,6 +78,8 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
         """One upsert a fact; an equal body counts as no change."""
         changed = False
         for fact in facts:
+            if fact.repeatable and await self._is_late(lane, fact):
+                continue
             body = msgspec.json.encode(fact)
             row = {"lane": lane, "kind": fact.kind(), "key": fact.key, "body": body, "v": fact.version}
             statement = insert(t.fact).values(**row, source=source, observed_at=now)
@@ -88,6 +93,15 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
                 statement = statement.on_conflict_do_nothing()
             changed |= (await self._c.execute(statement)).rowcount == 1
         return changed
+
+    async def _is_late(self, lane: str, fact: Fact) -> bool:
+        """True when the row under its key tells of more: see Fact.rank."""
+        if type(fact).rank is Fact.rank:
+            return False
+        c, key = t.fact.c, (fact.kind(), fact.key)
+        query = select(c.v, c.body).where(c.lane == lane, c.kind == key[0], c.key == key[1])
+        row = (await self._c.execute(query)).one_or_none()
+        return row is not None and FACTS.decode(key[0], row.v, row.body, f"{lane}/{'/'.join(key)}").rank > fact.rank
 
     async def notify(self, lane: str, prio: int, source: str, dkey: str, kind: str, now: UnixTime) -> int | None:
         """(source, dkey) is unique in the inbox."""
@@ -150,46 +164,54 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
             .values(status=NEW, done_at=None, error=None)
         )
 
-    async def claim(self, now: float, lease: float, owner: str, limits: Mapping[str, int]) -> Sequence[DutyRow]:
+    async def claim(
+        self,
+        now: float,
+        lease: float,
+        owner: str,
+        limits: Mapping[str, int],
+        *,
+        full: Mapping[str, Collection[str]] = NOBODY,
+        choose: Choose | None = None,
+    ) -> Sequence[DutyRow]:
         """The lease ends by itself; the fence tells a late worker that it is late."""
-        claimed: list[DutyRow] = []
-        for channel, limit in limits.items():
-            due = (
-                select(t.duty.c.id)
-                .where(*claimable(now), t.duty.c.channel == channel)
-                .order_by(t.duty.c.due_at)
-                .limit(limit)
+        due = await due_duties(self._c, now, limits, full)
+        chosen = most_urgent(due, limits) if choose is None else choose(due)
+        if not chosen:
+            return []
+        c = t.duty.c
+        rows = await self._c.execute(
+            update(t.duty)
+            .where(c.id.in_(chosen), text("status = 'open'"))
+            .values(owner=owner, fence=c.fence + 1, attempts=c.attempts + 1, due_at=now + lease)
+            .returning(
+                *(c.id, c.lane, c.channel, c.kind, c.args, c.attempts, c.failures, c.fence, c.v),
+                *(c.protective == 1, c.request_id, c.defect, c.defects),
             )
-            rows = await self._c.execute(
-                update(t.duty)
-                .where(t.duty.c.id.in_(due))
-                .values(owner=owner, fence=t.duty.c.fence + 1, attempts=t.duty.c.attempts + 1, due_at=now + lease)
-                .returning(
-                    t.duty.c.id,
-                    t.duty.c.lane,
-                    t.duty.c.channel,
-                    t.duty.c.kind,
-                    t.duty.c.args,
-                    t.duty.c.attempts,
-                    t.duty.c.failures,
-                    t.duty.c.fence,
-                    t.duty.c.v,
-                    t.duty.c.protective == 1,
-                    t.duty.c.request_id,
-                )
-            )
-            claimed.extend(DutyRow(*row) for row in rows)
-        return claimed
+        )
+        return [DutyRow(*row) for row in rows]
 
-    async def end_leases(self, now: float) -> None:
-        """The file lock says that the earlier owner is gone; the next claim still raises the fence."""
-        leased = (t.duty.c.owner.is_not(None), text("status = 'open'"))
-        await self._c.execute(update(t.duty).where(*leased).values(owner=None, due_at=now))
+    async def extend(self, owner: str, until: float, ids: Collection[str]) -> Mapping[str, int]:
+        """A lease that ended and that nobody took is still its own."""
+        mine = (t.duty.c.id.in_(ids), t.duty.c.owner == owner, text("status = 'open'"))
+        rows = await self._c.execute(
+            update(t.duty).where(*mine).values(due_at=until).returning(t.duty.c.id, t.duty.c.fence)
+        )
+        return {row.id: row.fence for row in rows}
 
-    async def complete(self, row: DutyRow, status: str, due_at: float, error: str | None, now: float) -> bool:
+    async def end_leases(self, now: float, owner: str | None = None) -> int:
+        """The file lock says that an earlier owner is gone; the next claim still raises the fence."""
+        held = t.duty.c.owner.is_not(None) if owner is None else t.duty.c.owner == owner
+        done = await self._c.execute(update(t.duty).where(held, text("status = 'open'")).values(owner=None, due_at=now))
+        return done.rowcount
+
+    async def complete(
+        self, row: DutyRow, status: str, due_at: float, error: str | None, now: float, defect: str = ""
+    ) -> bool:
         """Compare-and-set on the fence."""
         failures = row.failures + 1 if error is not None else 0
         values = {"status": status, "due_at": due_at, "owner": None, "last_error": error, "failures": failures}
+        values |= {"defect": defect, "defects": (row.defects if defect == row.defect else 0) + 1 if defect else 0}
         if status != "open":
             values["done_at"] = int(now)
         done = await self._c.execute(
@@ -203,6 +225,11 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
             attempt = {"duty": row.id, "fence": row.fence, "ended_at": now, "outcome": status, "error": error}
             await self._c.execute(insert(t.duty_attempt).values(**attempt))
         return True
+
+    async def lanes_in(self, states: Collection[str]) -> Sequence[str]:
+        """By the index of the states."""
+        query = select(t.state_row.c.lane).where(t.state_row.c.state.in_(states)).order_by(t.state_row.c.lane)
+        return (await self._c.execute(query)).scalars().all()
 
     async def pin(self, duty: str, slot: str, value: bytes) -> bytes:
         """The first writer wins; everyone gets what is stored."""
@@ -232,16 +259,6 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
         name = hashlib.sha256(data).hexdigest()
         await self._c.execute(insert(t.blob).values(name=name, bytes=data).on_conflict_do_nothing())
         return name
-
-    async def fire_timers(self, wall: UnixTime, domain: UnixTime, height: int) -> Sequence[str]:
-        """Due timers are removed as they fire."""
-        lanes: set[str] = set()
-        for name, value in (("wall", wall), ("domain", domain), ("height", height)):
-            rows = await self._c.execute(
-                delete(t.timer).where(t.timer.c.name == name, t.timer.c.due <= value).returning(t.timer.c.lane)
-            )
-            lanes.update(row.lane for row in rows)
-        return sorted(lanes)
 
     async def count(self, table: str) -> int:
         """Rows of a table, for tests and the doctor."""

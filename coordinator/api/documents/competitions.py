@@ -7,9 +7,10 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from coordinator.api.documents.common import Attempt, EntryId, Json, Satoshi, StateName, Time, TxId
+from coordinator.domain.competitions.awaited import Clock, Party, Phase
 from coordinator.engine.dependencies import Dependency
 from coordinator.engine.health import Status
-from coordinator.engine.new_money import OPERATOR
+from coordinator.engine.new_money import COORDINATOR, OPERATOR
 from coordinator_core.competition.documents import Hex32
 from coordinator_core.competition.picks import Pick
 from coordinator_core.nostr.event import Event
@@ -31,11 +32,18 @@ class Summary(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Awaited(Struct, forbid_unknown_fields=True):
-    """Who is awaited, what for, until when by the wall clock."""
+    """Who is awaited, what for, and until when."""
 
-    who: EntryId
+    who: Annotated[str, Meta(extra_json_schema={"enum": [*Party]})]
+    entry_id: EntryId | None
+    """Which player; null for a service, and for whoever wants to."""
+    phase: Annotated[str, Meta(extra_json_schema={"enum": [*Phase]})]
     what: str
-    until: Time | None
+    """The phase in words that follow "waits for ... to"."""
+    until: int | None
+    """Seconds since 1970 of the clock, or a height; null for what is done as soon as it can be."""
+    clock: Annotated[str | None, Meta(extra_json_schema={"enum": [*Clock, None]})]
+    """`wall`; `domain`, which dates of the terms follow; `median` time past; `height`."""
 
 
 class Transaction(Struct, forbid_unknown_fields=True):
@@ -47,9 +55,10 @@ class Transaction(Struct, forbid_unknown_fields=True):
 
 
 class Paused(Struct, forbid_unknown_fields=True):
-    """Why no ticket is sold now: a service that is away since then (wall clock), the operator, or fees."""
+    """Why no ticket is sold now: a service that is away since then (wall clock), the operator, the coordinator
+    itself, or fees."""
 
-    dependency: Annotated[str, Meta(extra_json_schema={"enum": [*Dependency, OPERATOR]})]
+    dependency: Annotated[str, Meta(extra_json_schema={"enum": [*Dependency, OPERATOR, COORDINATOR]})]
     reason: str
     since: Time | None
     """Null for fees: they are what they are now."""
@@ -113,10 +122,12 @@ class ContractView(Struct, forbid_unknown_fields=True):
 
 
 class Freeze(Struct, forbid_unknown_fields=True):
-    """An operator lets no new money in."""
+    """No new money comes in, or nothing new is taken on."""
 
     reason: str
     since: Time
+    by: Annotated[str, Meta(extra_json_schema={"enum": [OPERATOR, COORDINATOR]})]
+    """Who said so: an operator, or the coordinator by a rule of its own."""
 
 
 class ChainStatus(Struct, forbid_unknown_fields=True):
@@ -133,4 +144,8 @@ class ChainStatus(Struct, forbid_unknown_fields=True):
     competitions: dict[str, int] | None
     """By state; null while they cannot be counted."""
     frozen: Freeze | None
-    """Why an operator lets no new money in."""
+    """Why an operator, or a rule of the coordinator's own, lets no new money in."""
+    settle_only: Freeze | None
+    """Why nothing new is taken on: what is owed is settled, nothing else."""
+    reconciled: bool
+    """Whether database, chain and Lightning were compared since the start: no money moves before."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,7 +16,6 @@ from coordinator.api.context import Api, lane_id
 from coordinator.api.pages import status as status_page
 from coordinator.api.pages.market import MarketBoard
 from coordinator.api.pages.rendering import entity_tag, html, is_known, render
-from coordinator.engine.new_money import NewMoney
 from coordinator.views import page as views
 
 PAGE_SIZE = 25
@@ -95,7 +94,7 @@ async def _competition(
 ) -> tuple[views.Detail, Live]:
     state, lane = await api.engine.view(lane_id(competition))
     market = await board.look(api) if views.needs_market(state) else None
-    shown = views.detail(state, lane, NewMoney(market, api.engine.dependencies.away, api.engine.freezer.frozen))
+    shown = views.detail(state, lane, replace(api.engine.new_money(), market=market))
     body = render(request, "fragments/competition.html", competition=shown)
     url = f"/competitions/{competition}/live"
     return shown, _live(url, body, shown.announcement, refresh=not shown.ended)

@@ -29,7 +29,7 @@ PAGE = 100
 async def list_attention(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> list[dict[str, Any]]:
     """What needs a person, why, since when, and what can be done; the oldest first."""
     await operator_of(request, api)
-    found = await attention(api.engine.store, api.engine.clock, api.engine.freezer.frozen)
+    found = await attention(api.engine.store, api.engine.clock, api.engine.freezer.frozen, api.engine.needs())
     return [_renamed(msgspec.to_builtins(item)) for item in found]
 
 
@@ -55,7 +55,7 @@ async def retry(
     """Try again now what waits for its next try."""
     who = await operator_of(request, api)
     body = await read_body(request, documents.RetryBody, Fault.COORDINATOR)
-    by = _by(request, who, body.reason)
+    by = by_request(request, who, body.reason)
     return msgspec.json.decode(await lanes.retry(_house(api), by, lane_id(competition), body.duty))
 
 
@@ -107,7 +107,7 @@ async def reopen(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> 
     """Try dead duties again: of a competition, of a kind, one, or all."""
     who = await operator_of(request, api)
     body = await read_body(request, documents.ReopenBody, Fault.COORDINATOR)
-    by = _by(request, who, body.reason)
+    by = by_request(request, who, body.reason)
     answer = await dead.reopen(_house(api), by, lane=body.competition or None, kind=body.kind, duty=body.duty)
     return msgspec.json.decode(answer)
 
@@ -134,10 +134,11 @@ async def unfreeze(api: NamedDependency[Api], request: Request[Any, Any, Any]) -
 
 async def _asked(api: Api, request: Request[Any, Any, Any]) -> By:
     who = await operator_of(request, api)
-    return _by(request, who, (await read_body(request, documents.ReasonBody, Fault.COORDINATOR)).reason)
+    return by_request(request, who, (await read_body(request, documents.ReasonBody, Fault.COORDINATOR)).reason)
 
 
-def _by(request: Request[Any, Any, Any], who: str, reason: str) -> By:
+def by_request(request: Request[Any, Any, Any], who: str, reason: str) -> By:
+    """Who acts and why, once for each idempotency key. Raises InvalidInput without a reason."""
     if not reason.strip():
         raise InvalidInput("reason", "is missing", "say why, it stays in the audit log", fault=Fault.COORDINATOR)
     key = idempotency_key(request)

@@ -83,6 +83,8 @@ async def status(api: NamedDependency[Api]) -> dict[str, Any]:
         "chain_lag": report.work.chain_lag_blocks,
         "competitions": counts(engine.health.progress),
         "frozen": msgspec.to_builtins(money.frozen),
+        "settle_only": msgspec.to_builtins(engine.settle_only.since),
+        "reconciled": engine.money.reconciliation.is_complete,
     }
 
 

@@ -13,6 +13,7 @@ from litestar.di import NamedDependency
 from coordinator.api.auth import operator_of
 from coordinator.api.context import Api
 from coordinator.engine.metrics.instruments import CONTENT_TYPE
+from coordinator.engine.metrics.money import publish_money
 from coordinator.engine.metrics.publishing import publish
 
 
@@ -22,5 +23,6 @@ async def metrics(api: NamedDependency[Api], request: Request[Any, Any, Any]) ->
     await operator_of(request, api)
     engine = api.engine
     tip = await engine.clock.tip()
+    publish_money(engine.vitals.meters, engine.money, engine.clock.wall())
     text = publish(engine.health, height=tip.height, frozen=engine.freezer.frozen is not None)
     return Response(text, headers={"Cache-Control": "no-store"}, media_type=CONTENT_TYPE)

@@ -33,6 +33,7 @@ OPERATOR = Who.OPERATOR
 async def create(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, str]:
     """Create a competition from a draft."""
     await operator_of(request, api)
+    api.engine.settle_only.require_off()
     draft = (await read_body(request, documents.DraftBody, Fault.COORDINATOR)).draft
     dkey = idempotency_key(request) or secrets.token_hex(16)
     engine = api.engine

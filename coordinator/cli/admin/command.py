@@ -10,6 +10,7 @@ from uuid import UUID
 import click
 import msgspec
 
+from coordinator.cli.admin.money import accept_key, explain, money, settle_only, take_on
 from coordinator.cli.admin.place import operator_options, reason_option
 from coordinator.cli.admin.tables import show_attention, show_audit
 from coordinator.cli.competition.operator import OperatorApi
@@ -23,6 +24,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 @click.group()
 def admin() -> None:
     """Look after a running coordinator. Each act is written down with who and why."""
+
+
+for _command in (money, explain, settle_only, take_on, accept_key):
+    admin.add_command(_command)
 
 
 @admin.command()

@@ -35,3 +35,27 @@ def show_audit(lines: Sequence[Mapping[str, Any]]) -> None:
         click.echo(
             one_line(f"{line['seq']} {when(line['at'], now)} {line['who']} {line['act']}{about}: {line['reason']}")
         )
+
+
+def show_money(found: Mapping[str, Any]) -> None:
+    """How far it is compared and where the money stands, then one line for each thing that nothing explains."""
+    made = found["reconciliation"]
+    numbers = (
+        f"{made['looked_at']} compared, {made['differences']} differences, {made['contradictions']} contradictions"
+    )
+    waits = f", waits for {made['waits_for']}" if made["waits_for"] else ""
+    click.echo(one_line(f"{'compared' if made['complete'] else 'being compared'}: {numbers}{waits}"))
+    now = int(time.time())
+    for bucket, known in found["amounts"].items():
+        click.echo(one_line(f"{bucket}: {known['sats']} sat, {when(known['at'], now)}"))
+    for fault in found["faults"]:
+        click.echo(one_line(f"does not add up: {fault['competition'] or 'coordinator'}, {fault['what']}"))
+    for line in found["payments"]:
+        held = (
+            "explained" if line["explained"] else f"may have paid {line['holds']}" if line["holds"] else "unexplained"
+        )
+        what = f"payment {line['payment_hash']}, {line['value']} msat, {when(line['created_at'], now)}"
+        click.echo(one_line(f"{what}: {line['state']}, {held}"))
+    for line in found["invoices"]:
+        what = f"invoice {line['payment_hash']}, {line['value']} sat, {when(line['created_at'], now)}"
+        click.echo(one_line(f"{what}: {line['state']}, no ticket explains it"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -111,10 +112,21 @@ def show_competition(console: Console, item: Mapping[str, Any]) -> None:
     if item["terms_hash"] is not None:
         console.print(f"terms {plain(item['terms_hash'])}")
     for one in item["waiting_for"]:
-        console.print(f"waits for {plain(one['who'])} to {plain(one['what'])}")
+        who = one["who"] if one["entry_id"] is None else f"{one['who']} {one['entry_id']}"
+        console.print(f"waits for {plain(who)} to {plain(one['what'])}{_until(one, item['now'])}")
     for transaction in item["transactions"]:
         where = "unconfirmed" if transaction["height"] is None else f"block {transaction['height']:,}"
         console.print(f"{plain(transaction['role']):<10} {plain(transaction['txid'])} {where}")
+
+
+def _until(awaited: Mapping[str, Any], now: int) -> str:
+    at, clock = awaited["until"], awaited["clock"]
+    if at is None:
+        return ""
+    if clock == "height":
+        return f" until block {at:,}"
+    # The wall clock is this machine's; the others are near the competition's own.
+    return f" until {when(at, int(time.time()) if clock == 'wall' else now)}"
 
 
 def when(moment: int, now: int) -> str:

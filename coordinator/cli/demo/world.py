@@ -59,8 +59,11 @@ class World:
         await asyncio.sleep(BLOCK_PAUSE_SECONDS)
 
     async def public(self, path: str) -> bytes:
-        """A public read of the coordinator."""
-        return (await self._http.get(f"{self.stack.url('coordinator')}/api/v1{path}")).content
+        """A public read of the coordinator. Raises WorldError with the problem's words."""
+        response = await self._http.get(f"{self.stack.url('coordinator')}/api/v1{path}")
+        if not response.is_success:
+            raise WorldError(path, response.text)
+        return response.content
 
     async def now(self) -> int:
         """Time of the chain's tip."""

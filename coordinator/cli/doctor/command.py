@@ -85,17 +85,17 @@ def _passphrase(chosen: Chosen) -> Secret | None:
 
 async def _outside(settings: Settings) -> list[Check]:
     from coordinator import app
-    from coordinator.cli.doctor.database import KNOWN, published
+    from coordinator.cli.doctor.database import KNOWN, first_keys, published
     from coordinator.cli.doctor.reservations import promised
     from coordinator.cli.doctor.services import Services
 
     path = Path(settings.data_dir) / app.DATABASE
     if not path.is_file():
-        return [check async for check in Services(settings, (), ()).checks()]
+        return [check async for check in Services(settings, (), (), {}).checks()]
     try:
-        services = Services(settings, published(path, live=True), promised(path))
+        services = Services(settings, published(path, live=True), promised(path), first_keys(path))
     except KNOWN as error:
         # What is wrong with the database stands in its own checks.
         unread = Check("services", Verdict.SKIPPED, f"what competitions count on cannot be read: {error}")
-        return [unread, *[check async for check in Services(settings, (), ()).checks()]]
+        return [unread, *[check async for check in Services(settings, (), (), {}).checks()]]
     return [check async for check in services.checks()]

@@ -14,6 +14,8 @@ from coordinator.adapters.secrets import SealedSecrets, open_seed, unopened
 from coordinator.adapters.store.inspection import inspect_database, read_only
 from coordinator.cli.doctor.report import Check, Verdict
 from coordinator.domain.facts import Published
+from coordinator.engine.money.handshake import HOUSE
+from coordinator.engine.operators.acting import Verb
 from coordinator_core.competition.terms import Terms, decode_terms
 from coordinator_core.errors import CoreError
 from coordinator_core.secret import Secret
@@ -85,6 +87,17 @@ def _pins(path: Path, seed: Secret) -> Iterator[Check]:
         yield Check("secrets", Verdict.FAILED, detail, "put back the seed that belongs to this database")
     else:
         yield Check("secrets", Verdict.OK, "all of them open")
+
+
+def first_keys(path: Path) -> dict[str, frozenset[str]]:
+    """Keys of oracle and keymeld by whose they are: the one that was met first, and those that operators accepted."""
+    with closing(read_only(path)) as connection:
+        pins = connection.execute("SELECT slot, value FROM pin WHERE duty = ?", (HOUSE,)).fetchall()
+        acts = connection.execute("SELECT subject FROM audit WHERE act = ?", (Verb.ACCEPT_KEY.value,)).fetchall()
+    found = {row["slot"]: {bytes(row["value"]).decode()} for row in pins}
+    for whose, _, key in (str(row["subject"]).partition("=") for row in acts):
+        found.setdefault(whose, set()).add(key)
+    return {whose: frozenset(keys) for whose, keys in found.items()}
 
 
 def published(path: Path, *, live: bool = False) -> list[Terms]:

@@ -12,7 +12,8 @@ import msgspec
 from coordinator.adapters.store.inspection import read_only
 from coordinator.cli.doctor.report import Check, Verdict
 from coordinator.domain.facts import Built, Bumped, Pinned
-from coordinator.ports.bitcoin import Chain, Outpoint, Place
+from coordinator.engine.reconciliation.coins import judge_coin
+from coordinator.ports.bitcoin import Chain
 
 _OWN: Final = {Pinned.kind(): "funding_txid", Built.kind(): "txid", Bumped.kind(): "txid"}
 _RESERVED: Final = "SELECT lane, resource FROM reservation WHERE resource LIKE 'coin:%'"
@@ -39,14 +40,7 @@ def _spenders(rows: Iterable[Any]) -> dict[str, frozenset[str]]:
 async def reserved(chain: Chain, coins: Sequence[tuple[str, frozenset[str]]]) -> Check:
     """Compare the reserved coins with the node. Raises PortError."""
     for outpoint, spenders in coins:
-        txid, _, vout = outpoint.partition(":")
-        spend = await chain.spend_of(Outpoint(txid, int(vout)))
-        if spend is not None and spend.txid not in spenders:
-            detail = f"{outpoint} is reserved, and {spend.txid} spent it"
-            return Check("coins", Verdict.FAILED, detail, "does another program use this wallet's seed?")
-        if spend is None and (await chain.transaction_status(txid)).place is Place.UNKNOWN:
-            detail = f"{outpoint} is reserved, and the node does not know it"
-            return Check(
-                "coins", Verdict.FAILED, detail, "is this the node, and the chain, that the wallet was used with?"
-            )
+        if (wrong := await judge_coin(chain, outpoint, spenders)) is not None:
+            fix = "is this the node that the wallet was used with, and does no other program use its seed?"
+            return Check("coins", Verdict.FAILED, wrong, fix)
     return Check("coins", Verdict.OK, f"{len(coins)} reserved, all there")

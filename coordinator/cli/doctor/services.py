@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -13,6 +13,7 @@ from coordinator.adapters.clock import SystemClock
 from coordinator.adapters.keymeld import KeymeldGateway
 from coordinator.adapters.lightning.condition import LndExamination
 from coordinator.adapters.oracle import NoaaOracle, NoaaSettings
+from coordinator.cli.doctor.clock import LET_IT_FOLLOW, MOST_SKEW, NOTICED_SKEW, behind_the_chain, judge, skews
 from coordinator.cli.doctor.report import Check, Verdict
 from coordinator.cli.doctor.reservations import reserved
 from coordinator.config.settings import Settings
@@ -22,19 +23,26 @@ from coordinator.ports.faults import PortError
 from coordinator_core.competition.terms import Terms
 from coordinator_core.errors import CoreError
 from coordinator_core.secp256k1 import SecretKey
+from coordinator_core.units import UnixTime
 
 PATIENCE_SECONDS: Final = 10.0
-NOTICED_SKEW: Final = 5
-MOST_SKEW: Final = 60
-"""Seconds. Players sign their requests for a minute; keymeld takes five."""
 Probe = Callable[[], Awaitable[Sequence[Check]]]
 
 
 class Services:
     """Clients of every service of the settings; nothing is written to any of them."""
 
-    def __init__(self, settings: Settings, live: Sequence[Terms], coins: Sequence[tuple[str, frozenset[str]]]) -> None:
-        """`live` are the terms of competitions that go on, `coins` reserved outpoints with who may spend them."""
+    def __init__(
+        self,
+        settings: Settings,
+        live: Sequence[Terms],
+        coins: Sequence[tuple[str, frozenset[str]]],
+        first: Mapping[str, frozenset[str]],
+    ) -> None:
+        """`live` are the terms of competitions that go on, `coins` reserved outpoints with who may spend them, `first`
+        the keys that count, by whose they are.
+        """
+        self._first = first
         self._settings = settings
         self._live = live
         self._coins = coins
@@ -42,6 +50,7 @@ class Services:
     async def checks(self) -> AsyncIterator[Check]:
         """One after the other in a fixed order, all asked at once."""
         probes: list[tuple[str, Probe]] = [
+            ("time", self._time),
             ("bitcoin", self._bitcoin),
             ("lightning", self._lightning),
             ("oracle", self._oracle),
@@ -59,7 +68,12 @@ class Services:
             found = _judged(await app.chain_examination(chain, network).condition())
             if found.verdict is Verdict.FAILED:
                 return [found]
-            return [found, await reserved(chain, self._coins)]
+            now = UnixTime(int(time.time()))
+            behind = [] if self._settings.domain_clock == "chain" else [await behind_the_chain(chain, now)]
+            return [found, *behind, await reserved(chain, self._coins)]
+
+    async def _time(self) -> Sequence[Check]:
+        return [judge(await skews(self._settings))]
 
     async def _lightning(self) -> Sequence[Check]:
         async with AsyncExitStack() as stack:
@@ -80,7 +94,13 @@ class Services:
         if pinned - {key}:
             detail = f"it answers with the key {key}, running competitions count on {', '.join(sorted(pinned - {key}))}"
             return [Check("oracle", Verdict.FAILED, detail, "point oracle.url to the oracle that they name")]
-        return [Check("oracle", Verdict.OK, f"key {key}")]
+        return [self._as_at_first("oracle", key) or Check("oracle", Verdict.OK, f"key {key}")]
+
+    def _as_at_first(self, whose: str, key: str) -> Check | None:
+        if key in self._first.get(whose, {key}):
+            return None
+        fix = f'find out why; then coordinator admin accept-key "{whose}"'
+        return Check("key pins", Verdict.FAILED, f"{whose} has the key {key}, which is not its first one", fix)
 
     async def _keymeld(self) -> Sequence[Check]:
         async with AsyncExitStack() as stack:
@@ -95,13 +115,15 @@ class Services:
             found = Check("keymeld", Verdict.OK, f"{len(enclaves)} enclaves")
         else:
             found = Check("keymeld", Verdict.FAILED, "has no healthy enclave", "no ticket is sold until it has one")
-        return [found, clock(skew)]
+        names = ((f"enclave {one.enclave_id}/{one.key_epoch}", one.public_key.hex()) for one in enclaves)
+        changed = [check for name, key in names if (check := self._as_at_first(name, key)) is not None]
+        return [found, *changed, clock(skew)]
 
 
 def clock(skew: int) -> Check:
     """How far keymeld's clock is from this machine's, in seconds."""
     detail = f"keymeld's is {abs(skew)} s {'ahead' if skew > 0 else 'behind'}" if skew else "as keymeld's"
-    fix = "let this machine follow a time server: signed requests are good for a minute"
+    fix = LET_IT_FOLLOW
     if abs(skew) > MOST_SKEW:
         return Check("clock", Verdict.FAILED, detail, fix)
     return (

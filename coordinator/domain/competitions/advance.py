@@ -48,12 +48,14 @@ from coordinator.domain.facts import (
     Pinned,
     PlanningChecked,
     Published,
+    Queued,
+    SessionOpen,
     Ticket,
 )
 from coordinator.domain.lane import Lane
 from coordinator.domain.seats import seated, short_holds
 from coordinator.domain.typestate import Step
-from coordinator_core.competition.schedule import end_of_closing, may_broadcast_funding
+from coordinator_core.competition.schedule import may_broadcast_funding
 
 
 def advance(state: Competition, lane: Lane) -> Step[Competition] | None:
@@ -171,13 +173,18 @@ def _awaiting_keygen(state: AwaitingKeygen, lane: Lane) -> Step[Competition] | N
         return _retry(state, lane, frozenset(), f"keymeld failed: {reason}")
     deadline = closing.sealing_deadline(lane, state.attempt)
     if deadline is None or lane.world.wall < deadline:
-        return state.give_up("keymeld did not open a session in time", "failed") if _closing_over(lane) else None
+        return state.give_up(_unopened(state, lane), "failed") if _closing_over(lane) else None
     absent = closing.absent_at_sealing(lane, state.attempt, state.roster)
     if absent:
         return _retry(state, lane, absent, f"{len(absent)} players did not seal in time")
     if lane.world.wall >= deadline + lane.terms.schedule.closing.sealing:
         return _retry(state, lane, frozenset(), "keymeld did not finish keygen in time")
     return None
+
+
+def _unopened(state: AwaitingKeygen, lane: Lane) -> str:
+    waited = lane.facts.get(Queued, state.attempt) is not None and lane.facts.get(SessionOpen, state.attempt) is None
+    return "no session was open in time: others were before it" if waited else "keymeld did not open a session in time"
 
 
 def _entries_submitted(state: EntriesSubmitted, lane: Lane) -> Step[Competition] | None:
@@ -232,7 +239,8 @@ def _retry(
 
 
 def _closing_over(lane: Lane) -> bool:
-    return lane.world.now >= end_of_closing(lane.terms.schedule)
+    """An outage lengthens the closing, but no funding leaves after F: then there is nothing left to wait for."""
+    return lane.world.now >= closing.end(lane) or _past_funding_deadline(lane)
 
 
 def _past_funding_deadline(lane: Lane) -> bool:
@@ -267,7 +275,7 @@ def _funding_broadcasted(state: FundingBroadcasted, lane: Lane) -> Step[Competit
     return None
 
 
-def _conflict(state: FundingBroadcasted | AwaitingAttestation, lane: Lane) -> str | None:
+def _conflict(state: FundingBroadcasted | AwaitingAttestation | Settling, lane: Lane) -> str | None:
     """The transaction that spends an input of the funding instead of it, with required_confirmations."""
     pin = lane.facts.get(Pinned, state.attempt)
     for outpoint in pin.inputs if pin is not None else ():
@@ -302,6 +310,8 @@ def _awaiting_attestation(state: AwaitingAttestation, lane: Lane) -> Step[Compet
 
 
 def _settling(state: Settling, lane: Lane) -> Step[Competition] | None:
+    if (by_txid := _conflict(state, lane)) is not None:
+        return state.conflicted(by_txid)
     match state:
         case OutcomeBroadcasted() | ExpiryBroadcasted():
             return settling.paying_out(state, lane)
@@ -315,6 +325,6 @@ def _returning(state: Returning, lane: Lane) -> Step[Competition] | None:
     open_states = (HoldState.OPEN, HoldState.ACCEPTED)
     if any(invoice.state in open_states for invoice in lane.facts.all(Invoice)):
         return None
-    if debts.unrecorded(lane) or closing.coins_to_release(lane):
+    if debts.undecided(lane) or debts.unrecorded(lane) or closing.coins_to_release(lane):
         return None
     return state.everything_returned()

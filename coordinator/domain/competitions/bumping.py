@@ -119,6 +119,12 @@ def is_over(lane: Lane, trouble: NeedsOperator) -> bool:
     return trouble.topic.startswith("bump/") and built is not None and built.spends in lane.world.spent
 
 
+def lacks_coins(lane: Lane) -> bool:
+    """True while a transaction cannot be bumped before the operator has put coins into the wallet."""
+    troubles = (fact for fact in lane.facts.all(NeedsOperator) if fact.topic.startswith("bump/"))
+    return any(not is_over(lane, trouble) for trouble in troubles)
+
+
 def look_again(lane: Lane) -> UnixTime | None:
     """The next moment of the domain clock at which something becomes overdue or its deadline near."""
     moments = [UnixTime(built.at + PATIENCE) for built in lane.facts.all(Built)]
@@ -127,12 +133,23 @@ def look_again(lane: Lane) -> UnixTime | None:
     return min((moment for moment in moments if moment > lane.world.now), default=None)
 
 
+def awaits_depth(lane: Lane) -> bool:
+    """True while coins of a bump wait for a spend to be deep enough."""
+    return any(fact.spends in lane.world.spent for fact in _reserving(lane))
+
+
 def _releases(lane: Lane) -> Iterator[d.Duty]:
     """Coins stay reserved until a spend of what was to be spent is deep enough: a child that was replaced may still be
     mined, and must not conflict with another contract's funding.
     """
+    for fact in _reserving(lane):
+        if lane.world.spend_depth(fact.spends) >= lane.terms.contract.required_confirmations:
+            yield d.ReleaseFeeCoins(attempt=fact.attempt, role=fact.role)
+
+
+def _reserving(lane: Lane) -> Iterator[Bumped]:
+    """The standing bump of each role for which coins are still reserved."""
     for fact in standing(lane):
         using = [made for made in lane.facts.of_attempt(Bumped, fact.attempt) if made.role == fact.role and made.coins]
-        deep = lane.world.spend_depth(fact.spends) >= lane.terms.contract.required_confirmations
-        if using and deep and lane.facts.get(FeeCoinsReleased, f"{fact.role}/{fact.attempt}") is None:
-            yield d.ReleaseFeeCoins(attempt=fact.attempt, role=fact.role)
+        if using and lane.facts.get(FeeCoinsReleased, f"{fact.role}/{fact.attempt}") is None:
+            yield fact

@@ -24,7 +24,7 @@ from coordinator.domain.facts import (
 from coordinator.domain.lane import Lane
 from coordinator_core.competition.closing import is_left_out, max_signing_sessions, was_late, window_end
 from coordinator_core.competition.observation import ATTEMPTS
-from coordinator_core.competition.schedule import may_start_attempt
+from coordinator_core.competition.schedule import end_of_closing, may_start_attempt
 from coordinator_core.units import Seconds, UnixTime
 
 
@@ -46,17 +46,31 @@ def sealing_deadline(lane: Lane, attempt: int) -> UnixTime | None:
 
 
 def approval_deadline(lane: Lane, attempt: int) -> UnixTime | None:
-    """Wall time at which the newest approval window ends: a spare session opens one of its own."""
+    """Wall time at which the newest approval window ends."""
+    opened = approvals_opened(lane, attempt)
+    return None if opened is None else _ends(lane, opened, lane.terms.schedule.closing.approvals)
+
+
+def approvals_opened(lane: Lane, attempt: int) -> UnixTime | None:
+    """Wall time at which the newest approval window opened: a spare session opens one of its own."""
     opened = lane.facts.get(BatchesOpen, attempt)
     if opened is None:
         return None
-    starts = [opened.opened_at, *(spare.opened_at for spare in lane.facts.of_attempt(SpareOpen, attempt))]
-    return _ends(lane, UnixTime(max(starts)), lane.terms.schedule.closing.approvals)
+    spares = (spare.opened_at for spare in lane.facts.of_attempt(SpareOpen, attempt))
+    return UnixTime(max([opened.opened_at, *spares]))
 
 
 def _ends(lane: Lane, start: UnixTime, length: Seconds) -> UnixTime:
     """The end of a window; time in which coordinator, gateway, oracle or node was down does not count."""
     return window_end(start, length, [(outage.since, outage.until) for outage in lane.facts.all(Outage)])
+
+
+def end(lane: Lane) -> UnixTime:
+    """The end of the whole closing by the domain clock. Outages are dated by the wall clock: where the two are apart,
+    in development, they move it by nothing.
+    """
+    schedule = lane.terms.schedule
+    return _ends(lane, schedule.entries_close, Seconds(end_of_closing(schedule) - schedule.entries_close))
 
 
 def open_batches(lane: Lane, attempt: int) -> tuple[Batch, ...]:
@@ -127,8 +141,11 @@ def unspent_approvals(lane: Lane, attempt: int) -> tuple[Approval, ...]:
 
 
 def absent_at_approval(lane: Lane, attempt: int, roster: tuple[str, ...]) -> frozenset[str]:
-    """Players who did not approve every session in force."""
-    return frozenset(e for e in roster if not approved(lane, attempt, e))
+    """Players who keep the others waiting: those who are not ready, then those who did not approve every session in
+    force. Nobody is asked to approve before all are ready, so who is ready is not absent while others are not.
+    """
+    silent = frozenset(e for e in roster if not approved(lane, attempt, e))
+    return silent - ready_players(lane, attempt) or silent
 
 
 def late_players(lane: Lane, before: int) -> frozenset[str]:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from coordinator.domain.facts import HoldState, Invoice, Owed
+from coordinator.domain.facts import HoldState, Invoice, Owed, Payout, PrizeState
 from coordinator.domain.lane import Lane
 from coordinator_core.receipts.debt import DebtReason
 from coordinator_core.units import Sats
 
 
 def unrecorded(lane: Lane) -> tuple[Invoice, ...]:
-    """Settled tickets of a competition without a contract whose debt is not written down yet."""
+    """Settled tickets of a competition without a contract whose debt is not written down yet.
+
+    A contract that a deep reorg took away may have paid prizes already: who got one is owed nothing more.
+    """
     recorded = {owed.payment_hash for owed in lane.facts.all(Owed) if owed.reason is DebtReason.TICKET}
-    settled = (invoice for invoice in lane.facts.all(Invoice) if invoice.state is HoldState.SETTLED)
+    paid = {payout.entry_id for payout in lane.facts.all(Payout) if payout.state is PrizeState.PAID}
+    settled = (i for i in lane.facts.all(Invoice) if i.state is HoldState.SETTLED and i.entry_id not in paid)
     return tuple(invoice for invoice in settled if invoice.payment_hash not in recorded)
+
+
+def undecided(lane: Lane) -> bool:
+    """True while a prize may still arrive: until that is known its ticket is neither owed nor paid for."""
+    return any(payout.state in (PrizeState.PAYING, PrizeState.UNKNOWN) for payout in lane.facts.all(Payout))
 
 
 def of_entry(lane: Lane, entry_id: str) -> tuple[Owed, ...]:

@@ -30,10 +30,13 @@ from coordinator.domain.facts import (
 from coordinator.domain.lane import Lane
 from coordinator.domain.typestate import Step
 from coordinator_core.competition.payouts import payouts_at
+from coordinator_core.competition.schedule import BLOCK_SECONDS
 from coordinator_core.units import Blocks, Height, Sats
 
 FINAL = frozenset({PrizeState.PAID, PrizeState.CLAIMED, PrizeState.OWED, PrizeState.LAPSED, PrizeState.VOID})
 BLOCKS_BEFORE_CLAIM = 13
+SECONDS_BEFORE_EXPIRY = 36 * BLOCK_SECONDS
+"""No prize is paid of an outcome that has less time than this to confirm: the expiry might pay it again."""
 SWEEPS = ("close", "sellback", "reclaim")
 """How we take a winner's output of the split."""
 
@@ -143,14 +146,24 @@ def closable(lane: Lane, state: Settled) -> bool:
     """True when every winner of the outcome was paid and gave its entry key: one transaction takes everything back."""
     listed = prizes(lane, state)
     paid = all(prize.state is PrizeState.PAID for prize in listed)
-    return paid and all(lane.facts.get(EntryKeyHeld, prize.share.entry_id) is not None for prize in listed)
+    keys = all(lane.facts.get(EntryKeyHeld, prize.share.entry_id) is not None for prize in listed)
+    return paid and keys and not _closed_another(lane, state)
+
+
+def _closed_another(lane: Lane, state: Settled) -> bool:
+    """True when the close that we signed spends an outcome that did not confirm: the expiry took its place. It is never
+    valid any more and none is signed again: the output is split.
+    """
+    built = lane.facts.get(Built, f"close/{state.attempt}")
+    return built is not None and built.spends != f"{outcome_txid(lane, state)}:0"
 
 
 def split_due(lane: Lane, state: OutcomeBroadcasted | ExpiryBroadcasted) -> bool:
     """True from the block before the split may confirm, unless the output is being closed."""
     txid = outcome_txid(lane, state)
     confirmed = lane.world.confirmed.get(txid) if txid is not None else None
-    if confirmed is None or _all_void(lane, state) or lane.facts.get(Sent, "close") is not None:
+    closing = lane.facts.get(Sent, "close") is not None and not _closed_another(lane, state)
+    if confirmed is None or _all_void(lane, state) or closing:
         return False
     return lane.world.tip + 1 >= confirmed + lane.terms.contract.delta
 
@@ -165,6 +178,12 @@ def reclaim_due(lane: Lane, state: OutcomeBroadcasted | ExpiryBroadcasted) -> bo
         and confirmed is not None
         and lane.world.tip + 1 >= confirmed + 2 * lane.terms.contract.delta
     )
+
+
+def spendable_from(lane: Lane, state: OutcomeBroadcasted | ExpiryBroadcasted, confirmed: Height) -> Height:
+    """First height whose block may hold our spend of an outcome that confirmed at a height."""
+    waits = 2 if _all_void(lane, state) else 1
+    return Height(confirmed + waits * lane.terms.contract.delta)
 
 
 def _all_void(lane: Lane, state: Settled) -> bool:
@@ -240,13 +259,14 @@ def outcome_unknown(state: Settled, lane: Lane) -> bool:
 
 def decided(lane: Lane, state: Settled) -> bool:
     """True when no other transaction can take the place of the one that decides the prizes: it is confirmed, or it is
-    an outcome and the expiry is not yet valid."""
+    an outcome that has 36 blocks to confirm before the expiry becomes valid."""
     pin = lane.facts.get(Pinned, state.attempt)
     if pin is None or outcome_unknown(state, lane):
         return False
     if lane.world.spend_depth(f"{pin.funding_txid}:{pin.funding_vout}") >= lane.terms.contract.required_confirmations:
         return True
-    return outcome_of(state) is not None and lane.world.median_time_past <= lane.terms.contract.expiry
+    in_time = lane.world.median_time_past <= lane.terms.contract.expiry - SECONDS_BEFORE_EXPIRY
+    return outcome_of(state) is not None and in_time
 
 
 def uneconomic(lane: Lane, entry_id: str) -> bool:

@@ -47,7 +47,6 @@ from coordinator.domain.facts import (
     HoldState,
     Invoice,
     Keygen,
-    Notified,
     OracleEvent,
     Payout,
     Pinned,
@@ -112,6 +111,8 @@ def _release(lane: Lane, before: int = ATTEMPTS + 1) -> Iterator[d.Duty]:
 
 
 def _debts(lane: Lane) -> Iterator[d.Duty]:
+    if debts.undecided(lane):
+        return
     for invoice in debts.unrecorded(lane):
         yield d.RecordDebt(entry_id=invoice.entry_id, payment_hash=invoice.payment_hash)
 
@@ -315,9 +316,7 @@ def _to_cancel(state: Competition, lane: Lane) -> Iterator[Invoice]:
 def _of_people(state: Competition, lane: Lane) -> Iterator[d.Duty]:
     for missed in attendance.unrecorded(lane):
         yield d.RecordAbsence(attempt=missed.attempt, player=missed.player, at=missed.at)
-    for notice in notices(state, lane):
-        if lane.facts.get(Notified, notice.key) is None:
-            yield notice
+    yield from notices(state, lane)
 
 
 def _of_payouts(lane: Lane) -> Iterator[d.Duty]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from coordinator.domain.competitions import bumping, closing, settling
+from coordinator.domain.competitions.notices import next_reminder
 from coordinator.domain.competitions.states import (
     AwaitingAttestation,
     AwaitingKeygen,
@@ -24,16 +26,15 @@ from coordinator.domain.competitions.states import (
 )
 from coordinator.domain.facts import Bumped, Drafted, Payout, Pinned, PrizeState
 from coordinator.domain.lane import Lane
-from coordinator_core.competition.schedule import end_of_closing
 from coordinator_core.units import Height, UnixTime
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Transactions by txid and outpoints as "txid:vout"."""
+    """Transactions by txid and outpoints as "txid:vout", each with the lowest block that may hold it or its spend."""
 
-    transactions: frozenset[str]
-    outpoints: frozenset[str]
+    transactions: Mapping[str, Height]
+    outpoints: Mapping[str, Height]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +43,54 @@ class Deadline:
 
     wall: UnixTime | None = None
     domain: UnixTime | None = None
+    median: UnixTime | None = None
+    """Median time past: what absolute time locks follow."""
     height: Height | None = None
 
 
 def watched(state: Competition, lane: Lane) -> Watched:
-    """Everything this competition ever put or may put on chain."""
-    transactions: set[str] = set()
-    outpoints: set[str] = set()
+    """Everything this competition ever put or may put on chain.
+
+    Coins of a funding are unspent when they are pinned. What spends an outpoint that is watched is in the block of that
+    spend, or in none up to the tip.
+    """
+    transactions: dict[str, Height] = {}
+    outpoints: dict[str, Height] = {}
     for pin in lane.facts.all(Pinned):
-        transactions.add(pin.funding_txid)
-        outpoints.add(f"{pin.funding_txid}:{pin.funding_vout}")
-        outpoints.update(pin.inputs)
-    transactions.update(fact.txid for fact in lane.facts.all(Bumped))
+        outpoints.update(dict.fromkeys(pin.inputs, pin.at_height))
+        transactions[pin.funding_txid] = outpoints[_funding(pin)] = pin.at_height
+    transactions.update((fact.txid, _spent_at(lane, fact.spends)) for fact in lane.facts.all(Bumped))
     if isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted):
         txid = settling.outcome_txid(lane, state)
         if txid is not None:
-            transactions.add(txid)
-            outpoints.add(f"{txid}:0")
-    if isinstance(state, DeltaBroadcasted):
-        transactions.add(state.split_txid)
-        outpoints.update(f"{state.split_txid}:{p.share.vout}" for p in settling.prizes(lane, state))
-    return Watched(frozenset(transactions), frozenset(outpoints))
+            funding = _funding(lane.facts.get(Pinned, state.attempt))
+            transactions[txid] = outpoints[f"{txid}:0"] = _spent_at(lane, funding)
+        if isinstance(state, DeltaBroadcasted):
+            since = _spent_at(lane, f"{txid}:0")
+            transactions[state.split_txid] = since
+            outpoints.update((f"{state.split_txid}:{p.share.vout}", since) for p in settling.prizes(lane, state))
+    return Watched(transactions, outpoints)
+
+
+def _funding(pin: Pinned | None) -> str:
+    return "" if pin is None else f"{pin.funding_txid}:{pin.funding_vout}"
+
+
+def _spent_at(lane: Lane, outpoint: str) -> Height:
+    """Where a watched outpoint is spent; while it is not, no block up to the tip can hold the spend."""
+    seen = lane.world.spent.get(outpoint)
+    return _next_block(lane) if seen is None else seen.height
 
 
 def deadline(state: Competition, lane: Lane) -> Deadline:
-    """When to look again. States whose edges are counted in blocks look at each block."""
+    """When to look again. Whatever is counted in blocks is looked at with each block."""
+    found = _of_state(state, lane)
+    if found.height is None and bumping.awaits_depth(lane):
+        return replace(found, height=_next_block(lane))
+    return found
+
+
+def _of_state(state: Competition, lane: Lane) -> Deadline:
     if isinstance(state, Completed | Cancelled | Failed):
         return Deadline()
     if isinstance(state, Created):
@@ -76,11 +100,29 @@ def deadline(state: Competition, lane: Lane) -> Deadline:
         return Deadline(domain=lane.terms.schedule.entries_close)
     if isinstance(state, Returning):
         return Deadline()
-    if isinstance(state, FundingBroadcasted | FundingConfirmed | AwaitingAttestation):
+    if isinstance(state, FundingBroadcasted | FundingConfirmed):
         return Deadline(height=_next_block(lane), domain=bumping.look_again(lane))
+    if isinstance(state, AwaitingAttestation):
+        return _idle(state, lane)
     if isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted):
         return Deadline(height=_next_block(lane), wall=_next_try(lane), domain=bumping.look_again(lane))
     return _in_closing(state, lane)
+
+
+def _idle(state: AwaitingAttestation, lane: Lane) -> Deadline:
+    """For days nothing is counted in blocks, and a block costs nothing for those who wait: until the expiry by median
+    time past, or while something in the chain grows deeper.
+    """
+    pin = lane.facts.get(Pinned, state.attempt)
+    inputs = frozenset(pin.inputs) if pin is not None else frozenset[str]()
+    growing = any(o in inputs and seen.txid != state.funding_txid for o, seen in lane.world.spent.items())
+    counts = growing or lane.world.confirmations(state.funding_txid) == 0
+    expiry = UnixTime(lane.terms.contract.expiry + 1)
+    return Deadline(
+        domain=bumping.look_again(lane),
+        median=expiry if lane.world.median_time_past < expiry else None,
+        height=_next_block(lane) if counts else None,
+    )
 
 
 def _in_closing(state: Competition, lane: Lane) -> Deadline:
@@ -89,7 +131,10 @@ def _in_closing(state: Competition, lane: Lane) -> Deadline:
         wall = _window(lane, closing.sealing_deadline(lane, state.attempt), lane.terms.schedule.closing.sealing)
     if isinstance(state, AwaitingSigning):
         wall = _window(lane, closing.approval_deadline(lane, state.attempt), lane.terms.schedule.closing.approvals)
-    end = end_of_closing(lane.terms.schedule)
+    reminder = next_reminder(state, lane)
+    if reminder is not None:
+        wall = reminder if wall is None else min(wall, reminder)
+    end = closing.end(lane)
     return Deadline(wall=wall, domain=end if lane.world.now < end else None, height=_next_block(lane))
 
 

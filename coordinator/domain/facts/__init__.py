@@ -1,6 +1,7 @@
 """Facts: what is known of one competition, each written once or upserted by its natural key.
 
-An event only says "these facts changed": early, late, doubled or reordered notifications end in the same facts.
+An event only says "these facts changed": early, late, doubled or reordered notifications end in the same facts (`rank`
+says which of two observations is the later one, whichever arrives first).
 Facts never hold secrets. Large values (contract parameters, signatures) stand in the blob table under their SHA256.
 Heights of transactions are not facts: they are read from the chain index at each load, so a reorg undoes nothing here.
 """
@@ -18,6 +19,7 @@ from coordinator.domain.facts.keygen import (
     Keygen,
     OracleEvent,
     PlanningChecked,
+    Queued,
     Registered,
     Seal,
     SessionOpen,
@@ -97,6 +99,7 @@ __all__ = [
     "PreimageHeld",
     "PrizeState",
     "Published",
+    "Queued",
     "Ready",
     "Registered",
     "Seal",

@@ -33,3 +33,7 @@ class Attended(Fact, frozen=True, kw_only=True, tag="attended"):
     @property
     def key(self) -> str:
         return self.player
+
+    @property
+    def rank(self) -> int:
+        return self.at

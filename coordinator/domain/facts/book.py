@@ -15,6 +15,7 @@ from coordinator.domain.facts.keygen import (
     Keygen,
     OracleEvent,
     PlanningChecked,
+    Queued,
     Registered,
     Seal,
     SessionOpen,
@@ -56,6 +57,7 @@ AnyFact = (
     | PlanningChecked
     | HoldsRead
     | OracleEvent
+    | Queued
     | SessionOpen
     | Seal
     | Registered
@@ -108,10 +110,12 @@ class FactBook:
             self._by_kind.setdefault(fact.kind(), {})[fact.key] = fact
 
     def put(self, fact: Fact) -> bool:
-        """Upsert. A fact that is not repeatable stays as it was first written. True when the book changed."""
+        """Upsert. A fact that is not repeatable stays as it was first written, and one of a higher rank stands against
+        one of a lower. True when the book changed.
+        """
         known = self._by_kind.setdefault(fact.kind(), {})
         old = known.get(fact.key)
-        if old == fact or (old is not None and not fact.repeatable):
+        if old == fact or (old is not None and not (fact.repeatable and fact.rank >= old.rank)):
             return False
         known[fact.key] = fact
         self.changed[(fact.kind(), fact.key)] = fact

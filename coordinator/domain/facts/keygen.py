@@ -31,6 +31,12 @@ class OracleEvent(AttemptFact, frozen=True, kw_only=True, tag="oracle_event"):
     entries: int
 
 
+class Queued(AttemptFact, frozen=True, kw_only=True, tag="queued"):
+    """Too many competitions were in their closing when this one's attempt could begin: it waits for its turn."""
+
+    since: UnixTime
+
+
 class SessionOpen(AttemptFact, frozen=True, kw_only=True, tag="session_open"):
     """A keymeld session that was reserved and initialized, our own key registered."""
 

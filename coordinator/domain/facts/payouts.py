@@ -44,6 +44,11 @@ class Payout(Fact, frozen=True, kw_only=True, tag="payout"):
     def key(self) -> str:
         return self.entry_id
 
+    @property
+    def rank(self) -> int:
+        """What was paid is paid; before that a failed payment may be followed by another."""
+        return int(self.state is PrizeState.PAID)
+
 
 class PreimageHeld(Fact, frozen=True, kw_only=True, tag="preimage_held"):
     """The payout preimage of an entry is in the secret store: by an atomic payment, or handed over first."""

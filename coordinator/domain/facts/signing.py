@@ -7,7 +7,7 @@ from typing import ClassVar
 from msgspec import Struct
 
 from coordinator.domain.facts.base import AttemptFact
-from coordinator_core.units import Sats, UnixTime
+from coordinator_core.units import Height, Sats, UnixTime
 
 
 class KickOffHeld(AttemptFact, frozen=True, kw_only=True, tag="kick_off_held"):
@@ -31,6 +31,8 @@ class Pinned(AttemptFact, frozen=True, kw_only=True, tag="pinned"):
     """Satoshi per 1,000 weight units of the presigned transactions."""
     inputs: tuple[str, ...]
     """Outpoints the funding spends."""
+    at_height: Height
+    """The chain cursor when the coins were chosen: none of them is spent up to there."""
 
 
 class Batch(Struct, frozen=True):
@@ -99,6 +101,10 @@ class Approval(AttemptFact, frozen=True, kw_only=True, tag="approval"):
     @property
     def key(self) -> str:
         return f"{self.attempt}/{self.session_id}/{self.entry_id}"
+
+    @property
+    def rank(self) -> int:
+        return self.timestamp
 
 
 class Forwarded(AttemptFact, frozen=True, kw_only=True, tag="forwarded"):

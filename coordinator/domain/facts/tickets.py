@@ -47,6 +47,10 @@ class Ticket(Fact, frozen=True, kw_only=True, tag="ticket"):
         return self.entry_id
 
     @property
+    def rank(self) -> int:
+        return self.generation
+
+    @property
     def price(self) -> Sats:
         """What the invoice asks for."""
         return Sats(self.entry_fee + self.coordinator_fee + self.network_fee)
@@ -70,6 +74,10 @@ class Entry(Fact, frozen=True, kw_only=True, tag="entry"):
     def key(self) -> str:
         return self.entry_id
 
+    @property
+    def rank(self) -> int:
+        return self.generation
+
 
 class HoldState(StrEnum):
     """States of a hold invoice."""
@@ -78,6 +86,9 @@ class HoldState(StrEnum):
     ACCEPTED = "ACCEPTED"
     SETTLED = "SETTLED"
     CANCELED = "CANCELED"
+
+
+_HOLD_ORDER = (HoldState.OPEN, HoldState.ACCEPTED, HoldState.CANCELED, HoldState.SETTLED)
 
 
 class Invoice(Fact, frozen=True, kw_only=True, tag="invoice"):
@@ -99,3 +110,8 @@ class Invoice(Fact, frozen=True, kw_only=True, tag="invoice"):
     @property
     def key(self) -> str:
         return self.payment_hash
+
+    @property
+    def rank(self) -> int:
+        """Several duties look at one invoice: what one of them saw before another settled it may be written after."""
+        return _HOLD_ORDER.index(self.state)

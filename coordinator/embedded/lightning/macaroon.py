@@ -40,6 +40,7 @@ COORDINATOR_PERMISSIONS: Final[frozenset[Permission]] = frozenset(
         "/lnrpc.Lightning/GetInfo",
         "/lnrpc.Lightning/ListChannels",
         "/lnrpc.Lightning/ListPayments",
+        "/lnrpc.Lightning/ListInvoices",
         "/lnrpc.Lightning/CheckMacaroonPermissions",
         "/invoicesrpc.Invoices/AddHoldInvoice",
         "/invoicesrpc.Invoices/LookupInvoiceV2",

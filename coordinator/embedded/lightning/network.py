@@ -183,6 +183,12 @@ class Network:
         self.tick()
         return self._invoices.find(alias, payment_hash)
 
+    def invoices(self, alias: str) -> list[Invoice]:
+        """All invoices of a node as they are now, oldest first."""
+        self.tick()
+        own = [invoice for invoice in self.state.invoices.values() if invoice.node == alias]
+        return sorted(own, key=lambda invoice: invoice.add_index)
+
     def settle_invoice(self, alias: str, preimage: bytes) -> None:
         """Settle a held invoice. Raises LndError."""
         with self._operation():

@@ -16,6 +16,7 @@ from coordinator.embedded.lightning.protojson import Message
 from coordinator.embedded.lightning.views import invoice_view
 
 _MAX_VALUE_SAT: Final = 21_000_000 * 100_000_000
+_DEFAULT_LISTED: Final = 100
 _ENDED: Final = (InvoiceState.SETTLED, InvoiceState.CANCELED)
 
 
@@ -81,6 +82,30 @@ async def lookup_invoice(call: Call) -> Json:
             raise
         # This call alone forgets the code.
         raise LndError(error.message) from error
+
+
+async def list_invoices(call: Call) -> Json:
+    """GET /v1/invoices: oldest first unless `reversed`; `num_max_invoices` of them, 100 without a number."""
+    offset, limit = _number(call, "index_offset"), _number(call, "num_max_invoices") or _DEFAULT_LISTED
+    listed = call.network.invoices(call.alias)
+    if call.query.get("pending_only") == "true":
+        listed = [invoice for invoice in listed if invoice.state not in _ENDED]
+    if call.query.get("reversed") == "true":
+        chosen = [invoice for invoice in listed if not offset or invoice.add_index < offset][-limit:]
+    else:
+        chosen = [invoice for invoice in listed if invoice.add_index > offset][:limit]
+    return {
+        "invoices": [invoice_view(invoice) for invoice in chosen],
+        "first_index_offset": str(chosen[0].add_index if chosen else 0),
+        "last_index_offset": str(chosen[-1].add_index if chosen else 0),
+    }
+
+
+def _number(call: Call, name: str) -> int:
+    text = call.query.get(name, "0")
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
+        raise LndError(f'parsing field "{name}": invalid number', Code.INVALID_ARGUMENT)
+    return int(text)
 
 
 async def lookup_invoice_by_hex(call: Call) -> Json:
@@ -182,6 +207,7 @@ ENDPOINTS: Final = (
     Endpoint(
         "GET", "/v2/invoices/lookup", _READ, unary=lookup_invoice, method_name="/invoicesrpc.Invoices/LookupInvoiceV2"
     ),
+    Endpoint("GET", "/v1/invoices", _READ, unary=list_invoices, method_name="/lnrpc.Lightning/ListInvoices"),
     Endpoint("GET", "/v1/invoice/*", _READ, unary=lookup_invoice_by_hex, method_name="/lnrpc.Lightning/LookupInvoice"),
     Endpoint(
         "POST",

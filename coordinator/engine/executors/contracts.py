@@ -36,8 +36,12 @@ from coordinator_core.oracle.locking import locking_points
 from coordinator_core.transaction import OutPoint, txid_from_hex
 
 FEE_TARGET_BLOCKS = 6
-CONTRACTS_KEPT = 4
-"""Contracts stay in memory while their batches are polled: public values, rebuilt from the stored bytes when needed."""
+CONTRACTS_KEPT = 32
+"""Contracts stay in memory while their batches are polled, 1.4 MB each at most: with fewer than sign at once every poll
+would build one anew. Public values, rebuilt from the stored bytes when needed.
+"""
+SIGNED_KEPT = 4
+"""Signed ones are read once for each transaction that is built of them."""
 KICK_OFF_RETRY_SECONDS = 5.0
 
 
@@ -88,7 +92,7 @@ async def signed_contract(services: Services, blob: str) -> SignedContract:
     return await asyncio.to_thread(_read, await services.blob(blob))
 
 
-@lru_cache(maxsize=CONTRACTS_KEPT)
+@lru_cache(maxsize=SIGNED_KEPT)
 def _read(document: bytes) -> SignedContract:
     return SignedContract.from_json(document)
 
@@ -138,6 +142,7 @@ class PinContractExecutor:
             funding_value=parameters.funding_value,
             fee_rate=parameters.fee_rate,
             inputs=tuple(str(coin.outpoint) for coin in plan.coins),
+            at_height=lane.world.tip,
         )
 
     def _parameters(self, lane: Lane, duty: PinContract, made: KickOff) -> str:

@@ -9,10 +9,22 @@ import msgspec
 from msgspec import Struct
 
 from coordinator.domain.duties import AwaitRoster, OpenSession, RegisterPlayer
-from coordinator.domain.facts import AttemptFault, Attended, Entry, Fact, Keygen, Registered, Seal, SessionOpen, Ticket
+from coordinator.domain.facts import (
+    AttemptFault,
+    Attended,
+    Entry,
+    Fact,
+    Keygen,
+    Queued,
+    Registered,
+    Seal,
+    SessionOpen,
+    Ticket,
+)
 from coordinator.domain.lane import Lane
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.executors.services import Services
+from coordinator.engine.turns import Turns
 from coordinator.ports.keymeld import (
     EnclaveChanged,
     EnclaveKey,
@@ -79,16 +91,26 @@ def entry_key(lane: Lane, entry_id: str, attempt: int) -> bytes:
 class OpenSessionExecutor:
     """Reserve, initialize, register the market maker's key; every random value is pinned before it leaves."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, turns: Turns | None = None) -> None:
         self._s = services
+        self._turns = turns
 
     async def __call__(self, task: Task[OpenSession]) -> Outcome:
         """See duty.Executor."""
         duty = task.duty
+        if (pause := await self._pause(task.lane)) is not None:
+            return Again(pause, [Queued(attempt=duty.attempt, since=self._s.clock.wall())])
         try:
             return Done([await self._open(task, duty)])
         except (SessionTaken, SessionFailed, SessionGone, EnclaveChanged, SlotTaken) as error:
             return Done([AttemptFault(attempt=duty.attempt, reason=error.reason)])
+
+    async def _pause(self, lane: Lane) -> float | None:
+        """Seconds until it asks again whether it is its turn; None when it is."""
+        if self._turns is None:
+            return None
+        turn = await self._turns.ask(lane.id, lane.terms.schedule.entries_close)
+        return turn.pause if turn.ahead else None
 
     async def _open(self, task: Task[OpenSession], duty: OpenSession) -> SessionOpen:
         s, lane = self._s, task.lane

@@ -49,6 +49,8 @@ from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
 WATCH_SECONDS = 0.5
 STREAM_SECONDS = 20.0
 SLOW_POLL_SECONDS = 5.0
+PROMPT_LOOKS = 20
+"""So often a payment is looked at every half second, then slowly."""
 PAUSED_SECONDS = 2.0
 PAYMENT_SECONDS = Seconds(60)
 FIRST_RETRY, LAST_RETRY = 30, 600
@@ -71,7 +73,8 @@ def entry_key_secret(entry_id: str) -> str:
     return f"entry-key/{entry_id}"
 
 
-def _fact(found: HoldInvoice, entry_id: str, generation: int, before: Invoice | None, now: UnixTime) -> Invoice:
+def invoice_fact(found: HoldInvoice, entry_id: str, generation: int, before: Invoice | None, now: UnixTime) -> Invoice:
+    """What Lightning says of an invoice as a fact; the first moment of acceptance stays."""
     state = HoldState(found.state.value)
     accepted = before.accepted_at if before is not None else None
     return Invoice(
@@ -112,7 +115,7 @@ class CreateInvoiceExecutor:
                 expiry=Seconds(INVOICE_SECONDS),
                 cltv_expiry=hold_cltv_expiry(lane.terms, lane.world.tip, lane.world.cancel_delta),
             )
-        return Done([_fact(made, duty.entry_id, duty.generation, None, self._s.clock.wall())])
+        return Done([invoice_fact(made, duty.entry_id, duty.generation, None, self._s.clock.wall())])
 
 
 class WatchInvoiceExecutor:
@@ -130,8 +133,8 @@ class WatchInvoiceExecutor:
         streamed = await self._changed(before)
         found = await self._s.lightning.invoice(duty.payment_hash)
         if found is None:
-            return Again(WATCH_SECONDS, reason="Lightning does not know the invoice")
-        fact = _fact(found, before.entry_id, before.generation, before, self._s.clock.wall())
+            return Again(SLOW_POLL_SECONDS, reason="Lightning does not know the invoice")
+        fact = invoice_fact(found, before.entry_id, before.generation, before, self._s.clock.wall())
         if fact.state in (HoldState.SETTLED, HoldState.CANCELED):
             return Done([fact])
         return Again(0.0 if streamed else SLOW_POLL_SECONDS, [fact] if fact != before else [])
@@ -183,7 +186,7 @@ class ReadHoldsExecutor:
         found = await self._s.lightning.invoice(before.payment_hash)
         if found is None:
             raise Misuse(f"Lightning does not know the invoice of entry {entry_id}")
-        return _fact(found, entry_id, before.generation, before, self._s.clock.wall())
+        return invoice_fact(found, entry_id, before.generation, before, self._s.clock.wall())
 
 
 class DecideHoldsExecutor:
@@ -225,8 +228,8 @@ class SettleInvoiceExecutor:
                 return Again(1.0, reason=UNCONFIRMED)
             found = await self._s.lightning.settle(preimage)
         if found.state.value == HoldState.OPEN.value:
-            return Again(WATCH_SECONDS, reason="nothing is held on the invoice")
-        return Done([_fact(found, duty.entry_id, before.generation, before, self._s.clock.wall())])
+            return Again(SLOW_POLL_SECONDS, reason="nothing is held on the invoice")
+        return Done([invoice_fact(found, duty.entry_id, before.generation, before, self._s.clock.wall())])
 
 
 def _may_settle(state: Competition, lane: Lane) -> bool:
@@ -251,7 +254,7 @@ class CancelInvoiceExecutor:
         if before is None:
             return Done()
         found = await self._s.lightning.cancel(duty.payment_hash)
-        return Done([_fact(found, before.entry_id, before.generation, before, self._s.clock.wall())])
+        return Done([invoice_fact(found, before.entry_id, before.generation, before, self._s.clock.wall())])
 
 
 class PayPrizeExecutor:
@@ -274,10 +277,10 @@ class PayPrizeExecutor:
             return Again(float(pause))
         known = await self._known(payout)
         if known.state in (PaymentState.NEVER_SENT, PaymentState.FAILED) and not _is_final(known):
-            if task.stopped:
-                return Again(SLOW_POLL_SECONDS, reason="the competition is stopped: nothing is sent")
+            if task.held is not None:
+                return Again(SLOW_POLL_SECONDS, reason=task.held)
             if _settled(task.state) and not settling.decided(task.lane, task.state):
-                return Again(WATCH_SECONDS)
+                return Again(_pause(task))
             known = await self._send(task, payout) or known
         return await self._judge(task, payout, known)
 
@@ -319,9 +322,7 @@ class PayPrizeExecutor:
             case PaymentState.SUCCEEDED:
                 return Done(await self._paid(task.lane, payout, known))
             case PaymentState.IN_FLIGHT | PaymentState.UNKNOWN:
-                state = PrizeState.PAYING if known.state is PaymentState.IN_FLIGHT else PrizeState.UNKNOWN
-                fact = _payout(payout, state=state)
-                return Again(WATCH_SECONDS, [fact] if fact != payout else [])
+                return _open(task, payout, known.state is PaymentState.IN_FLIGHT)
             case PaymentState.NEVER_SENT | PaymentState.FAILED:
                 return self._failed(task, payout, known)
 
@@ -342,6 +343,17 @@ class PayPrizeExecutor:
         pause = min(LAST_RETRY, FIRST_RETRY * 2 ** min(payout.tries, 10))
         fact = _payout(payout, tries=payout.tries + 1, failure=reason, next_try=UnixTime(now + pause))
         return Again(float(pause), [fact])
+
+
+def _open(task: Task[PayPrize], payout: Payout, in_flight: bool) -> Again:
+    """Unknown counts as a failure: a node that never says what became of a payment needs a person."""
+    fact = _payout(payout, state=PrizeState.PAYING if in_flight else PrizeState.UNKNOWN)
+    reason = None if in_flight else "Lightning does not say what became of the payment"
+    return Again(_pause(task), [fact] if fact != payout else [], reason)
+
+
+def _pause(task: Task[PayPrize]) -> float:
+    return WATCH_SECONDS if task.attempts <= PROMPT_LOOKS else SLOW_POLL_SECONDS
 
 
 def _is_final(known: Payment) -> bool:

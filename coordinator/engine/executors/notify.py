@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
+import msgspec
+
+from coordinator.domain.competitions.missing import missing
 from coordinator.domain.duties import NotifyPlayer
 from coordinator.domain.facts import EntriesPosted, Notified, Ticket
 from coordinator.domain.lane import Lane
@@ -21,6 +24,7 @@ TRIES = 3
 RETRY_SECONDS = 20.0
 LARGEST_MESSAGE = 40_000
 """Bytes: NIP-44 pads to the next power of two, relays commonly take 64 KiB."""
+_COME = "Open the page or run `coordinator player watch`"
 
 
 class NotifyPlayerExecutor:
@@ -36,13 +40,26 @@ class NotifyPlayerExecutor:
         if ticket is None:
             raise Misuse(f"entry {duty.entry_id} has no ticket")
         subject, text = await self._words(task)
+        told = self._told(task)
+        # A reminder is a message of its own; a repeat after a crash is the same one, which a client shows once.
+        name = duty.key if told.number == 1 else f"{duty.key}/{told.number}"
         try:
-            await self._s.notifier.send(lane.id, Notice(ticket.player, duty.key, subject, text))
+            await self._s.notifier.send(lane.id, Notice(ticket.player, name, subject, text))
         except Unreachable as error:
             if task.attempts < TRIES:
                 return Again(RETRY_SECONDS, reason=str(error))
-            return Done([Notified(entry_id=duty.entry_id, topic=duty.topic, delivered=False)])
-        return Done([Notified(entry_id=duty.entry_id, topic=duty.topic, delivered=True)])
+            told = msgspec.structs.replace(told, delivered=False)  # noqa: TID251  (a fact, no typestate)
+        return Done([told])
+
+    def _told(self, task: Task[NotifyPlayer]) -> Notified:
+        """What is known once this message is delivered. Counted anew from the opening of the window it is about."""
+        duty, lane, now = task.duty, task.lane, self._s.clock.wall()
+        fresh = Notified(entry_id=duty.entry_id, topic=duty.topic, delivered=True, at=now)
+        if (known := lane.facts.get(Notified, duty.key)) is None:
+            return fresh
+        since = next((one.since for one in missing(task.state, lane) if one.entry_id == duty.entry_id), None)
+        times = 1 if since is not None and known.at < since else known.times + 1
+        return msgspec.structs.replace(fresh, number=known.number + 1, times=times)  # noqa: TID251  (as above)
 
     async def _words(self, task: Task[NotifyPlayer]) -> tuple[str, str]:
         lane, title = task.lane, task.lane.terms.title
@@ -56,10 +73,10 @@ class NotifyPlayerExecutor:
             case "seal":
                 return (
                     f"{title}: seal your key now",
-                    f"Open the page or run `coordinator player watch` within {_window(lane)}.",
+                    f"{_COME} within {_window(lane)}.",
                 )
-            case "approve":
-                return f"{title}: the contract is being signed", "Keep the page open until it says done."
+            case "compare" | "approve":
+                return f"{title}: the contract is being signed", f"{_COME} and stay until it says done."
             case "kit":
                 return f"{title}: your claim kit", await self._kit(task)
             case _:

@@ -19,10 +19,15 @@ from coordinator.engine.executors import (
 )
 from coordinator.engine.executors.services import Services
 from coordinator.engine.new_money import NewMoney
+from coordinator.engine.turns import Turns
 
 
-def executors(services: Services, new_money: Callable[[], NewMoney]) -> Mapping[str, Executor]:
-    """One executor for each duty of the catalogue. `new_money` says whether any may come in now."""
+def executors(
+    services: Services, new_money: Callable[[], NewMoney], turns: Turns | None = None
+) -> Mapping[str, Executor]:
+    """One executor for each duty of the catalogue. `new_money` says whether any may come in now, `turns` who may begin
+    its closing (None: everyone).
+    """
     table: Mapping[type[d.Duty], Executor] = {
         d.PublishTerms: oracle.PublishTermsExecutor(services),
         d.CheckPlanning: oracle.CheckPlanningExecutor(services),
@@ -36,7 +41,7 @@ def executors(services: Services, new_money: Callable[[], NewMoney]) -> Mapping[
         d.SettleInvoice: lightning.SettleInvoiceExecutor(services),
         d.CancelInvoice: lightning.CancelInvoiceExecutor(services),
         d.PayPrize: lightning.PayPrizeExecutor(services),
-        d.OpenSession: keymeld_session.OpenSessionExecutor(services),
+        d.OpenSession: keymeld_session.OpenSessionExecutor(services, turns),
         d.RegisterPlayer: keymeld_session.RegisterPlayerExecutor(services),
         d.AwaitRoster: keymeld_session.AwaitRosterExecutor(services),
         d.PinContract: contracts.PinContractExecutor(services),

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from enum import StrEnum
 from typing import Any, Final, get_args
 
 import msgspec
 
 from coordinator.domain.competitions.states import Competition
 from coordinator.domain.duties import AnyDuty, Channel
-from coordinator.engine.components import Child, Component, Dependency
+from coordinator.engine.components import ChainState, Child, ChildState, Component, Dependency
 from coordinator.engine.metrics.instruments import Counter, Gauge, Histogram, Metric
+from coordinator.engine.money.buckets import Bucket
 
-OUTCOMES: Final = ("done", "again", "failed", "dead", "stale", "not_committed")
+
+class Derived(StrEnum):
+    """What the hourly sweep can find otherwise than it follows from state and facts."""
+
+    STEP = "step"
+    """A transition that is due."""
+    DUTY = "duty"
+    UNWANTED_DUTY = "unwanted_duty"
+    TIMER = "timer"
+    BUDGET = "budget"
+    WATCH = "watch"
+
+
+OUTCOMES: Final = ("done", "again", "failed", "dead", "stale", "lost", "unwanted", "not_committed")
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+UNEXPLAINED: Final = ("payments", "holding", "invoices")
+"""Payments; those of them that hold back a prize; held and settled invoices."""
 PRIORITIES: Final = tuple(str(number) for number in range(7))
 
 
@@ -43,9 +60,28 @@ class Meters:
             "transitions_total", "Steps of competitions", {"from_state": states, "to_state": states}
         )
         self.attempts = Counter("duty_attempts_total", "Attempts at duties", {"kind": kinds, "outcome": OUTCOMES})
+        self.breakers = Gauge("breaker_open", "1 while duties of a channel wait because nobody answers there", channels)
         self.duty_seconds = Histogram("duty_seconds", "How long an attempt takes", channels)
         self.reorgs = Counter("reorgs_total", "Blocks that were rolled back")
+        self.blocks = Counter("blocks_total", "Blocks that were stored")
+        self.refused = Counter("chain_refused_total", "Answers of the node that contradicted themselves")
         self.restarts = Counter("supervisor_restarts_total", "Loops that died and were started again", children)
+        self.child_state = Gauge(
+            "supervisor_child_state",
+            "1 for what a loop does now, 0 for everything else",
+            {**children, "state": [state.value for state in ChildState]},
+        )
+        self.liveness_violations = Counter(
+            "liveness_violations_total", "Competitions that were found idle without a reason"
+        )
+        self.rederived = Counter(
+            "duty_rederived_total",
+            "What was stored otherwise than it follows from state and facts",
+            {"what": [what.value for what in Derived]},
+        )
+        self.over_budget = Gauge(
+            "lanes_over_budget", "Competitions that are in a state for longer than that should take", {"state": states}
+        )
         self.quarantines = Counter("lanes_quarantined_total", "Competitions that were stopped")
         self.probes = Counter(
             "dependency_probes_total", "Questions whether a service can be relied on",
@@ -68,6 +104,10 @@ class Meters:
         self.duty_dead = Gauge("duty_dead", "Duties that were given up")
         self.wal_bytes = Gauge("wal_bytes", "Size of the database's write-ahead log")
         self.chain_lag = Gauge("chain_lag_blocks", "Blocks of the node that are not stored yet; NaN while unknown")
+        self.chain_state = Gauge(
+            "chain_state", "1 for how well the chain is followed now", {"state": [c.value for c in ChainState]}
+        )
+        self.money_held = Gauge("chain_holds_money", "1 while no funding and no payment leaves for chain or Lightning")
         self.chain_height = Gauge("chain_height", "Height of the last block that is stored")
         self.dependency_up = Gauge("dependency_up", "1 while a service can be relied on", services)
         self.component_healthy = Gauge(
@@ -76,6 +116,18 @@ class Meters:
         self.beat_age = Gauge("loop_beat_age_seconds", "Time since a loop last turned", children)
         self.loop_lag = Gauge("event_loop_lag_seconds", "How much later than asked the event loop woke a sleeper")
         self.frozen = Gauge("new_money_frozen", "1 while an operator lets no new money in")
+
+        buckets = {"bucket": [bucket.value for bucket in Bucket]}
+        self.money = Gauge("money_sats", "Where money stands, in satoshi; what nobody has said is not shown", buckets)
+        self.money_age = Gauge("money_age_seconds", "How old an amount is", buckets)
+        self.money_gap = Gauge("money_gap_sats", "What is owed beyond what is there; NaN while that is not known")
+        self.money_faults = Gauge("money_faults", "What does not add up in the books; NaN before the first audit")
+        self.reconciled = Gauge("money_reconciled", "1 once database, chain and Lightning were compared in this run")
+        self.keys_changed = Gauge("keys_changed", "Keys of oracle and keymeld that are not those that were pinned")
+        self.settle_only = Gauge("settle_only", "1 while nothing new is taken on")
+        self.unexplained = Gauge(
+            "money_unexplained", "Payments and tickets at Lightning that nothing here explains", {"what": UNEXPLAINED}
+        )
 
     def serve(self, routes: Collection[str]) -> None:
         """Templates of the routes that the web application has; none is known before."""

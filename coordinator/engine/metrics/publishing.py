@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import nan
 
-from coordinator.engine.components import Child, Component, Dependency
+from coordinator.engine.components import ChainState, Child, ChildState, Component, Dependency
 from coordinator.engine.health import Health
 from coordinator.engine.metrics.meters import Meters
 from coordinator.ports.measuring import Progress
@@ -18,10 +18,16 @@ def publish(health: Health, *, height: Height, frozen: bool) -> str:
     meters.frozen.set(frozen)
     lag = health.dependencies.chain_lag
     meters.chain_lag.set(nan if lag is None else lag)
+    followed = health.dependencies.lookout.report()
+    meters.chain_state.replace({state.value: state is followed.state for state in ChainState})
+    meters.money_held.set(followed.held is not None)
     meters.component_healthy.replace({c.value: health.is_healthy(c) for c in Component})
     away = {gone.dependency for gone in health.away}
     meters.dependency_up.replace({d.value: d not in away for d in Dependency})
     meters.beat_age.replace({c.value: age for c in Child if (age := health.vitals.age(c)) is not None})
+    for child, state in health.children().items():
+        for possible in ChildState:
+            meters.child_state.set(possible is state, child.value, possible.value)
     if health.progress is None:
         _unknown(meters)
     else:

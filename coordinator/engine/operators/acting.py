@@ -33,6 +33,10 @@ class Verb(StrEnum):
     REOPEN = "reopen"
     FREEZE = "freeze"
     UNFREEZE = "unfreeze"
+    SETTLE_ONLY = "settle-only"
+    TAKE_ON = "take-on"
+    EXPLAIN = "explain"
+    ACCEPT_KEY = "accept-key"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -34,8 +34,22 @@ class Kind(StrEnum):
     """A duty was given up."""
     FAILING = "failing"
     """A duty is tried again and again."""
+    IDLE = "idle"
+    """Nothing drove a competition that is not over."""
+    LATE = "late"
+    """A competition is in a state for longer than that should take."""
+    DIFFERED = "differed"
+    """What was stored of a competition was not what follows from its state and facts."""
     FROZEN = "frozen"
     """No new money comes in."""
+    COMPARING = "comparing"
+    """Database, chain and Lightning cannot be compared: no money moves before."""
+    UNEXPLAINED = "unexplained"
+    """Money left or entered the Lightning node, and nothing here explains it."""
+    BOOKS = "books"
+    """The books do not add up."""
+    KEY = "key"
+    """A service has another key than the one it had at first."""
 
 
 class Attention(Struct, frozen=True, kw_only=True):
@@ -53,35 +67,41 @@ class Attention(Struct, frozen=True, kw_only=True):
     """What can be done."""
 
 
-async def attention(store: Store, clock: Clockwork, frozen: Frozen | None) -> tuple[Attention, ...]:
-    """Everything that needs a person, the oldest first. A read: writes nothing, asks nobody outside."""
+async def attention(
+    store: Store, clock: Clockwork, frozen: Frozen | None, house: Sequence[Attention] = ()
+) -> tuple[Attention, ...]:
+    """Everything that needs a person, the oldest first; `house` is what concerns the house's money. A read: writes
+    nothing, asks nobody outside.
+    """
     now = clock.wall()
     found = [_of_stopped(row, now) for row in await store.stopped()]
     found += [_of_duty(row, now) for row in await store.troubled_duties(FAILING, SHOWN_DUTIES)]
     found += [item async for item in _troubles(store, clock)]
+    found += house
     if frozen is not None:
         fix = "coordinator admin unfreeze"
-        found.append(_made(Kind.FROZEN, None, "new money", frozen.reason, frozen.since, now, fix))
+        found.append(noted(Kind.FROZEN, None, "new money", frozen.reason, frozen.since, now, fix))
     return tuple(sorted(found, key=lambda item: (item.since, item.lane or "", item.subject)))
 
 
-def _made(
+def noted(
     kind: Kind, lane: str | None, subject: str, reason: str, since: UnixTime, now: UnixTime, fix: str
 ) -> Attention:
+    """One of them, `now` being the wall clock."""
     age = Seconds(max(0, now - since))
     return Attention(kind=kind, lane=lane, subject=subject, reason=reason, since=since, age=age, fix=fix)
 
 
 def _of_stopped(row: StoppedRow, now: UnixTime) -> Attention:
     fix = f"coordinator admin resume {row.lane}"
-    return _made(Kind.STOPPED, row.lane, "competition", row.reason, row.since, now, fix)
+    return noted(Kind.STOPPED, row.lane, "competition", row.reason, row.since, now, fix)
 
 
 def _of_duty(row: TroubleRow, now: UnixTime) -> Attention:
     dead = row.status == "dead"
     again = f"reopen --competition {row.lane}" if dead else f"retry {row.lane}"
     fix = f"coordinator admin {again} --duty {row.duty}"
-    return _made(Kind.DEAD if dead else Kind.FAILING, row.lane, row.duty, row.error, row.since, now, fix)
+    return noted(Kind.DEAD if dead else Kind.FAILING, row.lane, row.duty, row.error, row.since, now, fix)
 
 
 async def _troubles(store: Store, clock: Clockwork) -> AsyncIterator[Attention]:
@@ -96,4 +116,4 @@ async def _troubles(store: Store, clock: Clockwork) -> AsyncIterator[Attention]:
         if record is None or trouble is None:
             continue
         if not bumping.is_over(codec.lane_of(record, await world_of(record, clock)), trouble):
-            yield _made(Kind.TROUBLE, lane, key, trouble.reason, since, clock.wall(), trouble.resume)
+            yield noted(Kind.TROUBLE, lane, key, trouble.reason, since, clock.wall(), trouble.resume)

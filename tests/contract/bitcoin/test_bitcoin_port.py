@@ -57,11 +57,13 @@ async def test_blocks(world: World) -> None:
     coinbase, found = block.transactions
     assert coinbase.spends == ()
     assert (found.txid, found.spends) == (txid_of(spend), (named(coin[0]),))
-    assert found.scripts == (world.key.script, world.key.script)
     before = await world.chain.block_at(Height(tip.height - 1))
     assert before is not None
     assert block.previous_hash == before.block_hash
     assert await world.chain.block_at(Height(tip.height + 1)) is None
+    assert (await world.chain.hash_at(tip.height), await world.chain.hash_at(Height(tip.height + 1))) == (newest, None)
+    assert tip.known == tip.height
+    assert block.size == len(bytes.fromhex(await world.call("getblock", newest, 0)))
     genesis = await world.chain.block_at(Height(0))
     assert genesis is not None
     assert (genesis.previous_hash, len(genesis.transactions)) == ("", 1)

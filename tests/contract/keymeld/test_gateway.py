@@ -71,6 +71,15 @@ async def test_many_items_are_signed_in_parallel_sessions(attempt: Any) -> None:
     assert sum(len(outcome.signatures) for outcome in outcomes) == len(items)
 
 
+async def test_what_the_gateway_can_do(gateway: KeymeldGateway) -> None:
+    can = await gateway.capabilities()
+    assert can.version
+    assert can.limits is not None
+    assert (can.limits.subsets, can.limits.signing_sessions, can.limits.batch_items) == (200, 100, 100)
+    assert can.limits.seconds == 86_400
+    assert not {"service_participation", "user_authentication"} & set(can.lacks)
+
+
 async def test_every_call_may_be_repeated(attempt: Any, gateway: KeymeldGateway) -> None:
     await attempt.open()
     reservation = await gateway.reserve(attempt.session, attempt.manifest, attempt.pinned)

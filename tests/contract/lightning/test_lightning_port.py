@@ -11,7 +11,7 @@ from coordinator.ports.faults import Rejected, Unreachable, Unsuitable
 from coordinator.ports.lightning import FailureKind, InvoiceState, Payment, PaymentState
 from coordinator_core.bolt11 import decode
 from coordinator_core.secret import Secret
-from coordinator_core.units import Blocks, Sats, Seconds
+from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
 from tests.contract.lightning.conftest import PATIENCE, Network
 from tests.contract.lightning.owners import EmbeddedOwner
 
@@ -203,6 +203,28 @@ async def test_the_history_reaches_what_was_tried(network: Network) -> None:
     async with asyncio.timeout(PATIENCE):
         await task
     assert await network.alice.history_reaches(network.hash())
+
+
+async def test_the_lists_hold_what_came_and_went_newest_first(network: Network) -> None:
+    bill = await network.hold(1, node=network.alice, value=1_234)
+    asked = await network.hold(2)
+    await network.hold(3)
+    begun = network.begin(bill, payer=network.ours)
+    await network.reach(InvoiceState.ACCEPTED, 1, node=network.alice)
+    paid = (await network.ours.listed_payments(UnixTime(0)))[0]
+    assert (paid.payment_hash, paid.state, paid.value) == (bill.payment_hash, PaymentState.IN_FLIGHT, 1_234_000)
+    await network.alice.settle(network.preimage(1))
+    await begun
+    assert (await network.ours.listed_payments(paid.created_at))[0].state is PaymentState.SUCCEEDED
+    listed = await network.ours.listed_invoices(UnixTime(0))
+    assert [line.payment_hash for line in listed[:2]] == [network.hash(3), network.hash(2)]
+    assert (listed[1].state, listed[1].value, listed[1].description_hash) == (
+        InvoiceState.OPEN,
+        asked.value,
+        "00" * 32,
+    )
+    later = UnixTime(max(listed[0].created_at, paid.created_at) + 1)
+    assert await network.ours.listed_invoices(later) == await network.ours.listed_payments(later) == ()
 
 
 async def test_a_foreign_macaroon(network: Network) -> None:

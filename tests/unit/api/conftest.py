@@ -20,6 +20,7 @@ from coordinator.api.admission import Admission, Limits, Rate
 from coordinator.api.application import create_application
 from coordinator.api.assets import Assets
 from coordinator.api.context import Api
+from coordinator.api.door import Door
 from coordinator.api.pages import public
 from coordinator.api.pages.market import MarketBoard
 from coordinator.domain.competitions.states import CollectingEntries, Competition
@@ -69,6 +70,9 @@ class FixedClock:
     def now(self) -> UnixTime:
         return NOW
 
+    def precise(self) -> float:
+        return float(NOW)
+
 
 class Node:
     """The two questions about fees that pages ask; `rate` None: it is away."""
@@ -101,6 +105,7 @@ class House:
     terms: Terms
     static: Path
     engine: Engine
+    door: Door
     count: int = 0
     now: UnixTime = NOW
     ids: tuple[str, ...] = ENTRY_IDS
@@ -187,7 +192,7 @@ class House:
         watches = [Watch("t", txid)] + ([Watch("o", spends)] if spends else [])
         header = BlockHeader(Height(TIP), "b0" * 32, NOW, NOW)
         async with self.store.write() as tx:
-            await tx.set_watches(lane, watches)
+            await tx.set_watches(lane, dict.fromkeys(watches, Height(TIP)))
             await tx.add_hits(header, [Hit(lane, watch, txid) for watch in watches])
 
     async def signed(
@@ -312,9 +317,11 @@ def built(web: Web) -> Web:
 
 
 def answered(engine: Engine) -> None:
-    """No loop asks here: every service counts as one that answered."""
+    """No loop asks here: every service counts as one that answered, and everything as compared."""
     for dependency in Dependency:
         engine.dependencies.record(dependency, NOW, None)
+    engine.money.reconciliation.finished_at = NOW
+    engine.money.handshake.lacking = lambda _: ()  # type: ignore[method-assign]
 
 
 @asynccontextmanager
@@ -352,7 +359,7 @@ async def open_house(
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     headers = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers) as browser:
-        yield House(store, application, browser, node, terms, built.static, engine)
+        yield House(store, application, browser, node, terms, built.static, engine, api.door)
     await store.close()
 
 

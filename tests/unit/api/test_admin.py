@@ -19,8 +19,12 @@ ACTS = [
     "/api/v1/operator/duties/reopen",
     "/api/v1/operator/freeze",
     "/api/v1/operator/unfreeze",
+    "/api/v1/operator/settle-only",
+    "/api/v1/operator/take-on",
+    "/api/v1/operator/payments/explain",
+    "/api/v1/operator/keys/accept",
 ]
-READS = ["/api/v1/operator/attention", "/api/v1/operator/audit"]
+READS = ["/api/v1/operator/attention", "/api/v1/operator/audit", "/api/v1/operator/money"]
 OPEN = CollectingEntries(terms_hash="00")
 
 

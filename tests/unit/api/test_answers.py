@@ -165,6 +165,7 @@ async def _pinned(edge: Any) -> Pinned:
         funding_value=Sats(151_234),
         fee_rate=1_000,
         inputs=(),
+        at_height=100,
     )
 
 

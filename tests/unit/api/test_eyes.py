@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -13,6 +14,7 @@ from coordinator.engine.components import Child, Dependency
 from coordinator.engine.health import LOOPS
 from coordinator.engine.new_money import Frozen
 from coordinator_core.units import UnixTime
+from tests.support.chain import lag
 
 WELL_FORMED = re.compile("[0-9a-f]{32}")
 
@@ -22,7 +24,7 @@ async def alive(house):
     """Every loop has turned just now, and health was sampled."""
     for child in LOOPS.values():
         house.engine.vitals.beat(child)
-    house.engine.dependencies.chain_lag = 0
+    lag(house.engine.dependencies.lookout, 0)
     house.engine.vitals.meters.serve(templates(house.application))
     await house.engine.health.sample()
     return house
@@ -121,7 +123,7 @@ async def test_status_for_everyone(alive) -> None:
 async def test_status_says_what_is_away_since_when_and_why_no_ticket_is_sold(alive) -> None:
     since = alive.engine.clock.wall()
     alive.engine.dependencies.record(Dependency.ORACLE, since, "does not answer")
-    alive.engine.dependencies.chain_lag = None
+    lag(alive.engine.dependencies.lookout, None)
     page = (await alive.browser.get("/status")).text
     assert page.count("the oracle does not answer, since <time") == 2
     assert "not known: the Bitcoin node does not answer" in page
@@ -146,3 +148,28 @@ async def test_a_command_that_nobody_would_act_on_is_not_taken(alive) -> None:
     assert (await alive.browser.get(f"/api/v1/competitions/{lane}")).status_code == 200
     vitals.clock = lambda: now
     assert (await alive.signed("POST", path)).json().get("code") != "engine.stalled"
+
+
+@pytest.mark.parametrize(("rows", "late"), [(10_001, 0), (1, 31)])
+async def test_no_command_is_taken_while_there_is_too_much_to_do(alive, rows: int, late: int) -> None:
+    lane = await alive.competition(CollectingEntries(terms_hash="00"))
+    path = f"/api/v1/competitions/{lane}/entries"
+    health = alive.engine.health
+    await health.sample()
+    before, calm = await alive.rows(), health.progress
+    since = UnixTime(health.clock.wall() - late)
+    health.progress = msgspec.structs.replace(calm, inbox={0: rows - 1, 5: 1}, inbox_oldest=since)
+    refused = await alive.signed("POST", path)
+    assert (refused.status_code, refused.json()["code"]) == (503, "engine.overloaded")
+    assert refused.headers["retry-after"] == "5"
+    assert await alive.rows() == before
+    assert (await alive.browser.get(f"/api/v1/competitions/{lane}")).status_code == 200
+    health.progress = msgspec.structs.replace(calm, inbox={0: 10_000}, inbox_oldest=health.clock.wall())
+    assert (await alive.signed("POST", path)).json().get("code") != "engine.overloaded"
+
+
+async def test_channels_on_which_nobody_answers_are_named(alive) -> None:
+    assert (await alive.browser.get("/healthz")).json()["silent_channels"] == []
+    for _ in range(5):
+        alive.engine.breakers.note("keymeld", answered=False)
+    assert (await alive.browser.get("/healthz")).json()["silent_channels"] == ["keymeld"]

@@ -28,7 +28,7 @@ async def test_list_links_to_every_competition_newest_first(house: Any) -> None:
 
 async def test_players_of_a_completed_competition_are_still_counted(house: Any) -> None:
     from coordinator.domain.facts import Pinned
-    from coordinator_core.units import Sats
+    from coordinator_core.units import Height, Sats
 
     pin = Pinned(
         attempt=1,
@@ -39,6 +39,7 @@ async def test_players_of_a_completed_competition_are_still_counted(house: Any) 
         funding_value=Sats(1),
         fee_rate=1_000,
         inputs=(),
+        at_height=Height(100),
     )
     await house.competition(Completed(funding_txid=house.funding, outcome=0), [house.session(4), pin])
     assert "4 of 5, at\N{NO-BREAK SPACE}least\N{NO-BREAK SPACE}3" in (await house.browser.get("/")).text

@@ -25,6 +25,10 @@ BODIES = {
     ("post", "/api/v1/operator/duties/reopen"): "ReopenBody",
     ("post", "/api/v1/operator/freeze"): "ReasonBody",
     ("post", "/api/v1/operator/unfreeze"): "ReasonBody",
+    ("post", "/api/v1/operator/settle-only"): "ReasonBody",
+    ("post", "/api/v1/operator/take-on"): "ReasonBody",
+    ("post", "/api/v1/operator/payments/explain"): "ExplainBody",
+    ("post", "/api/v1/operator/keys/accept"): "AcceptBody",
 }
 
 

@@ -181,7 +181,7 @@ async def test_signing_shows_the_contract_but_no_verified_signatures_yet(house: 
     assert "4.00 sat/vB" in text
     assert "6 rankings, refund to all, and the expiry" in text
     assert "26 signatures to come" in text
-    assert text.count("approve the contract") == 3
+    assert text.count("compare the contract") == 3
     assert house.terms.oracle.public_key in page
     assert "every one verified" not in text
     await house.add_facts(lane, ContractSigned(attempt=1, blob="c0" * 32, expiry_txid="e0" * 32))

@@ -54,6 +54,16 @@ ACTS = [
     ),
     (("freeze",), "/freeze", {}, {"frozen": True}, "no new money"),
     (("unfreeze",), "/unfreeze", {}, {"frozen": False}, "may come in"),
+    (("settle-only",), "/settle-only", {}, {"settle_only": True}, "nothing new is taken on"),
+    (("accept-key", "oracle"), "/keys/accept", {"whose": "oracle"}, {"accepted": "02aa"}, "is 02aa"),
+    (("take-on",), "/take-on", {}, {"settle_only": False}, "are taken on"),
+    (
+        ("explain", "aa" * 32),
+        "/payments/explain",
+        {"payment_hash": "aa" * 32},
+        {"explained": "aa" * 32},
+        "is explained",
+    ),
 ]
 
 

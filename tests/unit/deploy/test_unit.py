@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.cli.serving import EXIT_CUT_OFF, EXIT_ESCALATED, SERVER_SECONDS, STOP_SECONDS
+from coordinator.engine.supervisor import END_SECONDS
+
 UNIT = Path(__file__).parents[3] / "deploy/coordinator.service"
 PROMISES = {
     "DynamicUser": "yes",
@@ -49,4 +52,9 @@ def test_no_secret_is_in_the_environment(service: dict[str, list[str]]) -> None:
 
 def test_it_ends_as_the_coordinator_wants_to_end(service: dict[str, list[str]]) -> None:
     assert service["KillSignal"] == ["SIGTERM"]
+    assert service["KillMode"] == ["mixed"]
+    assert service["SuccessExitStatus"] == [str(EXIT_CUT_OFF)]
+    # A failure to systemd, so that it is seen; started again all the same.
+    assert str(EXIT_ESCALATED) not in service["SuccessExitStatus"]
+    assert int(service["TimeoutStopSec"][0].removesuffix("s")) > STOP_SECONDS + SERVER_SECONDS + END_SECONDS
     assert service["ExecStart"][0].split()[1:] == ["run", "--settings", "/etc/coordinator/coordinator.toml"]

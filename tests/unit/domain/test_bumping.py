@@ -93,7 +93,7 @@ class TestPatience:
 
     def test_every_bump_is_watched(self, left: Story) -> None:
         left.put(bumped("funding"), bumped("funding", 2))
-        assert watched(b.funding_broadcasted(), left.lane).transactions >= {f"{1:064x}", f"{2:064x}"}
+        assert watched(b.funding_broadcasted(), left.lane).transactions.keys() >= {f"{1:064x}", f"{2:064x}"}
 
 
 class TestFunding:

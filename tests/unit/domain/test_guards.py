@@ -28,10 +28,10 @@ class TestDecided:
     def test_not_without_a_pinned_contract(self, story: Story) -> None:
         assert not settling.decided(story.lane, b.outcome_broadcasted())
 
-    def test_an_outcome_is_decided_while_the_expiry_is_not_valid(self, paying: Story) -> None:
-        state = b.outcome_broadcasted()
-        assert settling.decided(paying.set(median_time_past=b.EXPIRY).lane, state)
-        assert not settling.decided(paying.set(median_time_past=b.EXPIRY + 1).lane, state)
+    def test_an_outcome_is_decided_while_it_has_36_blocks_to_confirm_before_the_expiry(self, paying: Story) -> None:
+        state, last = b.outcome_broadcasted(), b.EXPIRY - 36 * 600
+        assert settling.decided(paying.set(median_time_past=last).lane, state)
+        assert not settling.decided(paying.set(median_time_past=last + 1).lane, state)
 
     def test_the_expiry_is_decided_by_the_chain_alone(self, paying: Story) -> None:
         state = b.expiry_broadcasted()

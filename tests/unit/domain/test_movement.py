@@ -13,7 +13,7 @@ from coordinator.domain.competitions import states as s
 from coordinator.domain.typestate import State, StateConsumed
 from coordinator_core.errors import Misuse
 from tests.support import lanes as b
-from tests.support.movement import check, check_tree, consuming_methods, state_types
+from tools.movecheck import check, check_tree, consuming_methods, state_types
 
 ROOT = Path(__file__).parents[3]
 TRANSITIONS = frozenset({"publish", "give_up"})
@@ -34,6 +34,19 @@ BAD = {
     "async": "async def f(s):\n    s.publish('h')\n    await g(s)",
     "conditional expression": "def f(s):\n    n = s.publish('h') if x else None\n    return s",
     "in an f-string": "def f(s):\n    s.publish('h')\n    return f'{s}'",
+    "after a break": "def f(s):\n    for _ in x:\n        s.publish('h')\n        break\n    return s",
+    "after a continue": "def f(s):\n    for _ in x:\n        if y:\n            s.publish('h')\n            continue",
+    "endless loop": "def f(s):\n    while True:\n        if x:\n            s.publish(1)\n            break\n    g(s)",
+    "finally": "def f(s):\n    try:\n        return s.publish('h')\n    finally:\n        g(s)",
+    "handler after a nested move": (
+        "def f(s):\n    try:\n        if x:\n            s.publish(1)\n            g()\n    except E:\n        g(s)"
+    ),
+    "second name": "def f(s):\n    t = s\n    s.publish('h')\n    t.give_up('r')",
+    "through the second name": "def f(s):\n    t = s\n    t.publish('h')\n    return s",
+    "captured": "def f(s):\n    match s:\n        case A() as t:\n            t.publish('h')\n            return s",
+    "comprehension": "def f(s):\n    return [s.publish('h') for _ in x]",
+    "late lambda": "def f(s):\n    s.publish('h')\n    return lambda: s",
+    "either operand": "def f(s):\n    x and s.publish('h')\n    return s",
 }
 
 GOOD = {
@@ -49,6 +62,15 @@ GOOD = {
     "refused in a try": "def f(s):\n    try:\n        return s.publish(1)\n    except E:\n        return s.give_up(1)",
     "another name": "def f(s, t):\n    s.publish('h')\n    return t",
     "another function": "def f(s):\n    s.publish('h')\ndef g(s):\n    return s",
+    "left the loop before": "def f(s):\n    for _ in x:\n        if y:\n            return s.publish(1)\n    return s",
+    "rebound before a break": (
+        "def f(s):\n    while True:\n        s = s.publish('h').state\n        if x:\n            break\n    return s"
+    ),
+    "second name bound again": "def f(s):\n    t = s\n    t = g()\n    t.publish('h')\n    return s",
+    "finally that does not look": "def f(s):\n    try:\n        return s.publish('h')\n    finally:\n        g()",
+    "captured in one case": (
+        "def f(s):\n    match s:\n        case A() as t:\n            return t.publish('h')\n    return s.give_up('r')"
+    ),
 }
 
 

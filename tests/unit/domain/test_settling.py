@@ -8,11 +8,12 @@ from coordinator.domain.competitions import states as s
 from coordinator.domain.competitions.settling import lightning_window, prizes
 from coordinator.domain.competitions.watching import deadline, watched
 from coordinator.domain.facts import HoldState, PrizeState
-from coordinator_core.units import UnixTime
+from coordinator_core.units import Sats, UnixTime
 from tests.support import lanes as b
 from tests.support.lanes import Story
 
 FUNDING_OUT, OUTCOME_OUT = f"{b.FUNDING}:0", f"{b.OUTCOME}:0"
+PINNED = b.pinned().at_height
 
 
 @pytest.fixture
@@ -288,12 +289,29 @@ class TestFundingAndReorg:
 class TestWatching:
     def test_watched_grows_along_the_chain_of_transactions(self, paying: Story) -> None:
         at_signing = watched(b.awaiting_signing(), paying.lane)
-        assert at_signing.transactions == {b.FUNDING}
-        assert at_signing.outpoints == {FUNDING_OUT, b.COIN}
+        assert at_signing.transactions == {b.FUNDING: PINNED}
+        assert at_signing.outpoints == {FUNDING_OUT: PINNED, b.COIN: PINNED}
         assert OUTCOME_OUT in watched(b.outcome_broadcasted(), paying.lane).outpoints
         at_split = watched(b.delta_broadcasted(), paying.lane)
-        assert at_split.transactions == {b.FUNDING, b.OUTCOME, b.SPLIT}
-        assert {f"{b.SPLIT}:0", f"{b.SPLIT}:1"} <= at_split.outpoints
+        assert set(at_split.transactions) == {b.FUNDING, b.OUTCOME, b.SPLIT}
+        assert {f"{b.SPLIT}:0", f"{b.SPLIT}:1"} <= set(at_split.outpoints)
+
+    def test_what_spends_a_watched_output_is_where_that_is_spent_or_still_to_come(self, paying: Story) -> None:
+        paying.put(f.Sent(role="outcome", txid=b.OUTCOME))
+        unspent = watched(b.delta_broadcasted(), paying.copy().set(spent={}).lane)
+        assert {unspent.transactions[b.SPLIT], unspent.outpoints[f"{b.SPLIT}:0"]} == {b.TIP + 1}
+        spent = paying.spend(FUNDING_OUT, b.OUTCOME, b.TIP - 7).spend(OUTCOME_OUT, b.SPLIT, b.TIP - 3)
+        found = watched(b.delta_broadcasted(), spent.lane)
+        assert (found.transactions[b.OUTCOME], found.outpoints[OUTCOME_OUT]) == (b.TIP - 7, b.TIP - 7)
+        assert (found.transactions[b.SPLIT], found.outpoints[f"{b.SPLIT}:0"]) == (b.TIP - 3, b.TIP - 3)
+        assert found.transactions[b.FUNDING] == PINNED
+
+    def test_what_a_payer_of_fees_rescues_tells_where_it_is(self, paying: Story) -> None:
+        bump = f.Bumped(
+            attempt=1, role="outcome", number=1, bump=f.BumpKind.CHILD, txid="bb" * 32, fee=Sats(9), spends=FUNDING_OUT
+        )
+        found = watched(b.outcome_broadcasted(), paying.put(bump).spend(FUNDING_OUT, b.OUTCOME, b.TIP - 7).lane)
+        assert found.transactions["bb" * 32] == b.TIP - 7
 
     def test_payment_retry_is_a_timer(self, paying: Story) -> None:
         paying.put(b.payout("entry-1", PrizeState.PAYING, next_try=UnixTime(b.WALL + 30)))

@@ -18,6 +18,7 @@ from coordinator.ports.alerts import Alert, AlertName, AlertRow
 from coordinator.ports.faults import Unreachable
 from coordinator_core.errors import Fault
 from coordinator_core.units import Seconds, UnixTime
+from tests.support.chain import lag
 
 KEY = "dependency_away/oracle"
 
@@ -61,7 +62,7 @@ class Scene:
 async def scene(bench) -> Scene:
     house, vitals = bench.house, Vitals()
     dependencies = Dependencies(bench.services, house.clockwork, house.wakeups, vitals)
-    dependencies.chain_lag = 0
+    lag(dependencies.lookout, 0)
     health = Health(house.store, house.clockwork, dependencies, vitals, poll_seconds=5.0)
     for dependency in Dependency:
         dependencies.record(dependency, house.clock.now(), None)

@@ -103,6 +103,7 @@ class TestAssemble:
             funding_value=scene.contract().parameters.funding_value,
             fee_rate=scene.contract().parameters.fee_rate,
             inputs=(),
+            at_height=b.pinned().at_height,
         )
         keys = [MemorySecrets().market_maker_key(b.LANE), *(player.key() for player in scene.PLAYERS)]
         signatures = SoloSigner(keys).sign(scene.contract().signing_items())

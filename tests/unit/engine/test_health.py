@@ -17,9 +17,10 @@ from coordinator.engine.examination import EngineExamination
 from coordinator.engine.health import LATE_DUTY_SECONDS, LOOPS, STALE_SECONDS, Health, Status
 from coordinator.engine.metrics.publishing import publish
 from coordinator.engine.vitals import Hysteresis, Vitals
-from coordinator.ports.store import Wake, Watch
+from coordinator.ports.store import Wake
 from coordinator_core.units import Height
 from tests.support import lanes as b
+from tests.support.chain import lag as see
 
 
 @dataclass
@@ -65,7 +66,7 @@ async def ward(bench) -> Ward:
     vitals = Vitals(clock=ticking)
     house = bench.house
     dependencies = Dependencies(bench.services, house.clockwork, house.wakeups, vitals)
-    dependencies.chain_lag = 0
+    see(dependencies.lookout, 0)
     for dependency in Dependency:
         dependencies.record(dependency, house.clock.now(), None)
     made = Ward(house, Health(house.store, house.clockwork, dependencies, vitals, poll_seconds=5.0), ticking)
@@ -135,7 +136,7 @@ async def test_an_inbox_row_that_nobody_applies_is_no_progress(ward: Ward) -> No
 
 @pytest.mark.parametrize(("lag", "well"), [(0, True), (2, True), (3, False), (None, False)])
 async def test_a_chain_that_lags_or_is_unknown_degrades(ward: Ward, lag: int | None, well: bool) -> None:
-    ward.health.dependencies.chain_lag = lag
+    see(ward.health.dependencies.lookout, lag)
     await ward.pass_by(20)
     assert ward.status is (Status.OK if well else Status.DEGRADED)
     assert ward.health.work().chain_lag_blocks == lag
@@ -163,14 +164,12 @@ async def test_a_competition_that_nothing_drives_is_counted(ward: Ward) -> None:
     assert ward.status is Status.DEGRADED
 
 
-@pytest.mark.parametrize("driver", ["timer", "watch", "inbox"])
+@pytest.mark.parametrize("driver", ["timer", "inbox"])
 async def test_what_will_be_looked_at_again_is_not_stuck(ward: Ward, driver: str) -> None:
     await ward.house.lane(Created(), wake=driver == "inbox")
     async with ward.house.store.write() as tx:
         if driver == "timer":
             await tx.set_wake(b.LANE, Wake(height=Height(10**6)))
-        if driver == "watch":
-            await tx.set_watches(b.LANE, [Watch("t", "aa" * 32)])
     await ward.pass_by(5)
     assert ward.health.work().stuck_competitions == 0
 

@@ -254,7 +254,7 @@ class TestPayPrize:
     async def run(self, bench, story: Story, state: s.Competition | None = None, *, stopped: bool = False):
         duty = d.PayPrize(entry_id="entry-1", payment_hash=HASH, cltv_limit=0)
         task = await bench.task(duty, state or b.outcome_broadcasted(), story)
-        task = replace(task, stopped=stopped)
+        task = replace(task, stopped=stopped, held="the competition is stopped" if stopped else None)
         return await executors.PayPrizeExecutor(bench.services)(task)
 
     async def test_paid_within_allowance_and_window_and_the_preimage_is_kept(self, bench) -> None:

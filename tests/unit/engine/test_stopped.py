@@ -9,9 +9,10 @@ from typing import Any
 from coordinator.domain import duties as d
 from coordinator.domain.competitions import states as s
 from coordinator.engine import apply as apply_module
-from coordinator.engine import worker as worker_module
+from coordinator.engine.attempt import POISON
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.engine import Engine
+from coordinator.engine.slots import DEFAULT_LIMITS
 from coordinator.engine.worker import Worker
 from tests.support import lanes as b
 
@@ -30,7 +31,7 @@ async def work_once(house: Any, executors: dict[str, Execute]) -> None:
     task = asyncio.create_task(worker.run())
     try:
         async with asyncio.timeout(10):
-            while await house.store.duty_due(worker_module.time.time()) or any(worker._running.values()):
+            while await house.store.due(house.clock.precise(), DEFAULT_LIMITS) or worker.running:
                 await house.wakeups.duties.wait()
                 house.wakeups.duties.clear()
     finally:
@@ -102,7 +103,7 @@ async def test_expansive_duties_wait_and_protective_ones_run(house) -> None:
     assert sorted(done) == sorted([(settle.id(lane), True), (f"other/{CREATE}/1", False)])
     # What waits is no reason to look again and again: it was not even claimed.
     assert await house.rows(f"SELECT attempts FROM duty WHERE id = '{lane}/{CREATE}/1'") == [(0,)]
-    assert not await house.store.duty_due(worker_module.time.time())
+    assert not await house.store.due(house.clock.precise(), DEFAULT_LIMITS)
     async with house.store.write() as tx:
         await tx.resume(lane)
     await due_now(house)
@@ -118,7 +119,7 @@ async def test_what_was_claimed_before_it_was_stopped_is_not_done(house) -> None
     async with house.store.write() as tx:
         [row] = await tx.claim(1.0, 30.0, "me", {"oracle": 1})
     await stop(house, lane)
-    outcome = await worker._attempt(row)
+    outcome = await worker._attempts.attempt(row)
     assert isinstance(outcome, Again)
     assert "stopped: contradiction" in (outcome.reason or "")
 
@@ -142,7 +143,7 @@ async def test_the_fifth_defect_in_a_row_ends_an_expansive_duty_and_no_protectiv
         await work_once(house, {CREATE: broken, "ln.watch_invoice": broken})
     status = dict(await house.rows(f"SELECT kind, status FROM duty WHERE kind = '{CREATE}' OR id LIKE '%{watch}'"))
     assert status == {CREATE: "dead", "ln.watch_invoice": "open"}
-    assert tried.count(f"{lane}/{CREATE}/1") == worker_module.POISON
+    assert tried.count(f"{lane}/{CREATE}/1") == POISON
     # Still wanted it stays dead, no more wanted it is obsolete: nobody has to look at it.
     await house.apply(lane)
     assert await house.rows(f"SELECT status FROM duty WHERE kind = '{CREATE}'") == [("dead",)]

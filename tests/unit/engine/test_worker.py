@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.domain.duties import WatchInvoice
-from coordinator.engine import worker as worker_module
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.worker import Worker
 from coordinator.ports.faults import Rejected, Unreachable
@@ -26,8 +24,8 @@ Execute = Callable[[Task[Any]], Awaitable[Outcome]]
 
 
 @asynccontextmanager
-async def working(house, executors: dict[str, Execute]) -> AsyncIterator[Worker]:
-    worker = Worker(house.store, house.clockwork, house.wakeups, executors)
+async def working(house, executors: dict[str, Execute], **more: Any) -> AsyncIterator[Worker]:
+    worker = Worker(house.store, house.clockwork, house.wakeups, executors, **more)
     task = asyncio.create_task(worker.run())
     try:
         yield worker
@@ -116,7 +114,7 @@ async def test_unchanged_observation_wakes_nobody(house, lane: str) -> None:
         (Rejected("oracle", "refused", fault=Fault.ORACLE), "refused"),
         (VerificationFailed("oracle key", "is another", fault=Fault.ORACLE), "is another"),
         (ZeroDivisionError("a defect"), "ZeroDivisionError: a defect"),
-        (TimeoutError(), "longer than its lease"),
+        (TimeoutError(), "took too long"),
     ],
 )
 async def test_failure_is_counted_and_tried_again_later(house, lane: str, error: Exception, words: str) -> None:
@@ -133,10 +131,8 @@ async def test_failure_is_counted_and_tried_again_later(house, lane: str, error:
     assert attempts[0][0] == "open"
 
 
-async def test_back_off_doubles_to_its_limit_and_the_service_may_ask_for_more(house, lane: str, monkeypatch) -> None:
-    monkeypatch.setattr(worker_module.random, "uniform", lambda a, z: 1.0)
-    assert [worker_module._backoff(n) for n in (0, 1, 2, 5, 6, 50)] == [0.5, 1.0, 2.0, 16.0, 30.0, 30.0]
-    monkeypatch.setattr(worker_module.time, "time", lambda: 1_000.0)
+async def test_a_service_may_ask_for_more_than_the_back_off(house, lane: str) -> None:
+    house.clock.seconds = 1_000
 
     async def execute(task: Task[Any]) -> Outcome:
         raise Unreachable("oracle", "slow down", fault=Fault.ORACLE, retry_after=77.0)
@@ -242,8 +238,8 @@ async def test_lease_keeps_others_away_and_ends(house, lane: str) -> None:
     assert [row.id for row in first] == [row.id for row in second] == [DUTY]
 
 
-async def test_channel_has_a_limit_and_a_full_one_holds_up_no_other(house, lane: str, monkeypatch) -> None:
-    monkeypatch.setattr(worker_module, "LIMITS", {"oracle": 1, WatchInvoice.channel.value: 1})
+async def test_channel_has_a_limit_and_a_full_one_holds_up_no_other(house, lane: str) -> None:
+    limits = {"oracle": 1, WatchInvoice.channel.value: 1}
     async with house.store.write_connection() as connection:
         await connection.exec_driver_sql("UPDATE duty SET due_at = 0")
     running: list[str] = []
@@ -264,7 +260,7 @@ async def test_channel_has_a_limit_and_a_full_one_holds_up_no_other(house, lane:
         other.set()
         return Again(1_000.0)
 
-    async with working(house, {KIND: block, "ln.watch_invoice": watch}), asyncio.timeout(10):
+    async with working(house, {KIND: block, "ln.watch_invoice": watch}, limits=limits), asyncio.timeout(10):
         await other.wait()
         await committed(house)
     assert most == {"oracle": 1, "watch": 1}
@@ -286,7 +282,7 @@ async def test_what_an_ended_process_had_claimed_is_taken_up_at_once(house, lane
 
     limits = {"oracle": 1}
     async with house.store.write() as tx:
-        [left_behind] = await tx.claim(time.time(), 10_000.0, "a process that was killed", limits)
+        [left_behind] = await tx.claim(house.clock.precise(), 10_000.0, "a process that was killed", limits)
     async with working(house, {KIND: execute}):
         await committed(house)
     assert left_behind.id == DUTY
@@ -301,3 +297,53 @@ async def test_back_off_outlives_the_process(house, lane: str) -> None:
     async with house.store.write() as tx:
         await tx.end_leases(1.0)
     assert (await duty(house))["due_at"] == 9e12
+
+
+@pytest.mark.parametrize("protective", [0, 1])
+async def test_kind_of_another_release_is_given_up_with_its_reason_unless_it_protects(
+    house, lane: str, protective: int
+) -> None:
+    async with house.store.write_connection() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE duty SET kind = 'ln.teleport', protective = ? WHERE id = ?", (protective, DUTY)
+        )
+    async with working(house, {}):
+        await committed(house)
+    row = await duty(house)
+    assert row["status"] == ("open" if protective else "dead")
+    assert "ln.teleport is not known to this release" in row["last_error"]
+
+
+async def test_five_defects_count_only_when_they_are_the_same(house, lane: str) -> None:
+    """Four different ones, an outage between, and a fifth: the duty lives on. Then the same one five times."""
+    errors: list[Exception] = [ZeroDivisionError(), KeyError(), Unreachable("oracle", "away", fault=Fault.ORACLE)]
+    errors += [IndexError(), IndexError(), IndexError(), IndexError(), KeyError()]
+    errors += [ValueError()] * 5
+    statuses: list[str] = []
+
+    async def execute(_: Task[Any]) -> Outcome:
+        raise errors[len(statuses)]
+
+    for _ in range(len(errors)):
+        async with house.store.write_connection() as connection:
+            await connection.exec_driver_sql("UPDATE duty SET due_at = 0 WHERE id = ?", (DUTY,))
+        async with working(house, {KIND: execute}):
+            await committed(house)
+        statuses.append((await duty(house))["status"])
+    assert statuses == ["open"] * (len(errors) - 1) + ["dead"]
+
+
+async def test_duty_that_its_competition_has_no_use_for_any_more_is_not_done(house, lane: str) -> None:
+    """What it was to produce is known, but not applied yet: the executor is not even asked."""
+    await house.put(lane, b.oracle_event())
+
+    async def never(_: Task[Any]) -> Outcome:
+        raise AssertionError("must not run")
+
+    async with working(house, {KIND: never}):
+        await committed(house)
+    assert (await duty(house))["last_error"] is None
+    assert await house.rows("SELECT prio FROM inbox WHERE status = 0") == [(6,)]
+    while await house.applier.step():
+        pass
+    assert (await duty(house))["status"] == "obsolete"

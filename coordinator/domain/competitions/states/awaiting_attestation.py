@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coordinator.domain.competitions.states.outcome_broadcasted import ExpiryBroadcasted, OutcomeBroadcasted
-from coordinator.domain.competitions.states.returning import Returning
+from coordinator.domain.competitions.states.returning import Returning, without_contract
 from coordinator.domain.facts import Attested
 from coordinator.domain.typestate import State, Step, consumes
 
@@ -34,8 +34,7 @@ class AwaitingAttestation(State, frozen=True, kw_only=True, tag="awaiting_attest
     @consumes
     def conflicted(self, by_txid: str) -> Step[Returning]:
         """A reorg took the funding out and another spend of an input has required_confirmations: tickets are OWED."""
-        reason = f"the funding can never confirm again: {by_txid} spent one of its inputs"
-        return Step(Returning(reason=reason, ends_in="failed"), reason)
+        return without_contract(by_txid)
 
     @consumes
     def expired(self) -> Step[ExpiryBroadcasted]:

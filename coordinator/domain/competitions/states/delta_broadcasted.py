@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coordinator.domain.competitions.states.ended import Completed
+from coordinator.domain.competitions.states.returning import Returning, without_contract
 from coordinator.domain.typestate import State, Step, consumes
 
 
@@ -16,6 +17,11 @@ class DeltaBroadcasted(State, frozen=True, kw_only=True, tag="delta_broadcasted"
     written_off: tuple[str, ...] = ()
     outcome: int | None
     split_txid: str
+
+    @consumes
+    def conflicted(self, by_txid: str) -> Step[Returning]:
+        """A reorg took the funding out and another spend of an input has required_confirmations: tickets are OWED."""
+        return without_contract(by_txid)
 
     @consumes
     def all_settled(self) -> Step[Completed]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coordinator.domain.competitions.states.delta_broadcasted import DeltaBroadcasted
 from coordinator.domain.competitions.states.ended import Completed
+from coordinator.domain.competitions.states.returning import Returning, without_contract
 from coordinator.domain.typestate import State, Step, consumes
 
 
@@ -13,6 +14,11 @@ class _PayingOut(State, frozen=True, kw_only=True):
     funding_txid: str
     contract: str
     written_off: tuple[str, ...] = ()
+
+    @consumes
+    def conflicted(self, by_txid: str) -> Step[Returning]:
+        """A reorg took the funding out and another spend of an input has required_confirmations: tickets are OWED."""
+        return without_contract(by_txid)
 
     def _split(self, outcome: int | None, split_txid: str) -> DeltaBroadcasted:
         return DeltaBroadcasted(

@@ -22,3 +22,9 @@ class Returning(State, frozen=True, kw_only=True, tag="returning"):
         if self.ends_in == "failed":
             return Step(Failed(reason=self.reason), self.reason)
         return Step(Cancelled(reason=self.reason), self.reason)
+
+
+def without_contract(by_txid: str) -> Step[Returning]:
+    """The step of a competition whose funding left the chain for good."""
+    reason = f"the funding can never confirm again: {by_txid} spent one of its inputs"
+    return Step(Returning(reason=reason, ends_in="failed"), reason)

@@ -9,7 +9,7 @@ import pytest
 from coordinator.adapters.bitcoin import CoreNode
 from coordinator.adapters.bitcoin.rpc import CoreRpc, RpcError
 from coordinator.ports.bitcoin import BroadcastVerdict, Network, Outpoint, Place
-from coordinator.ports.faults import PortError, Unreachable, Unsuitable
+from coordinator.ports.faults import Garbled, PortError, Unreachable, Unsuitable
 from coordinator_core.errors import InvalidInput
 from coordinator_core.secret import Secret
 from coordinator_core.transaction import Transaction
@@ -40,16 +40,57 @@ async def test_a_chain_that_we_do_not_know(play: Play, recorded: Recorded, by_ha
         await play(by_hand("getblockchaininfo", info)).network()
 
 
+def header_of(recorded: Recorded, by_hand: Hand, confirmations: int = 2, **more: Any) -> dict[str, Any]:
+    """The header of the recorded block."""
+    body = recorded["getblock_2"]["body"]["result"]
+    return by_hand(
+        "getblockheader",
+        {key: body[key] for key in ("height", "mediantime")} | {"confirmations": confirmations},
+        **more,
+    )
+
+
 async def test_block(play: Play, recorded: Recorded, by_hand: Hand) -> None:
     body = recorded["getblock_2"]["body"]["result"]
-    block = await play(by_hand("getblockhash", body["hash"]), "getblock_2").block_at(Height(131))
+    node = play(by_hand("getblockhash", body["hash"]), header_of(recorded, by_hand), "getblock_0")
+    assert await node.hash_at(Height(131)) == body["hash"]
+    block = await node.block_at(Height(131))
     assert block is not None
     assert (block.height, block.block_hash, block.previous_hash) == (131, body["hash"], body["previousblockhash"])
+    assert (block.time, block.median_time_past, block.size) == (body["time"], body["mediantime"], body["size"])
+    assert [t.txid for t in block.transactions] == [t["txid"] for t in body["tx"]]
     coinbase, spend = block.transactions
     assert coinbase.spends == ()
-    assert spend.txid == body["tx"][1]["txid"]
     assert spend.spends == (Outpoint(body["tx"][1]["vin"][0]["txid"], 0),)
-    assert [script.hex() for script in spend.scripts] == [o["scriptPubKey"]["hex"] for o in body["tx"][1]["vout"]]
+
+
+@pytest.mark.parametrize("served", ["", "zz", "00", lambda raw: raw[:-2], lambda raw: raw[:400] + "ee" + raw[402:]])
+async def test_a_block_that_is_not_the_one_of_its_hash_is_refused(
+    play: Play, recorded: Recorded, by_hand: Hand, served: Any
+) -> None:
+    raw = recorded["getblock_0"]["body"]["result"]
+    wrong = by_hand("getblock", served if isinstance(served, str) else served(raw))
+    node = play(
+        by_hand("getblockhash", "4e056a944d7ecbb36e1d9301f0b07cb7152516b849d6f781e91a152fba318ab1"),
+        header_of(recorded, by_hand),
+        wrong,
+    )
+    with pytest.raises(Garbled):
+        await node.block_at(Height(131))
+
+
+async def test_a_median_time_that_cannot_be_is_refused(play: Play, recorded: Recorded, by_hand: Hand) -> None:
+    body = recorded["getblock_2"]["body"]["result"]
+    late = by_hand("getblockheader", {"height": 131, "mediantime": body["time"] + 1, "confirmations": 1})
+    with pytest.raises(Garbled, match="median time"):
+        await play(by_hand("getblockhash", body["hash"]), late, "getblock_0").block_at(Height(131))
+
+
+async def test_a_block_of_another_network_shows_too_little_work(play: Play, recorded: Recorded, by_hand: Hand) -> None:
+    body = recorded["getblock_2"]["body"]["result"]
+    exchanges = (by_hand("getblockhash", body["hash"]), header_of(recorded, by_hand), "getblock_0")
+    with pytest.raises(Garbled, match="too little work"):
+        await play(*exchanges, network=Network.SIGNET).block_at(Height(131))
 
 
 @pytest.mark.parametrize("name", ["getblockhash_out_of_range", "getblockhash_out_of_range_v1"])
@@ -61,8 +102,14 @@ async def test_a_block_that_left_the_chain_between_two_calls_is_asked_for_again(
     play: Play, recorded: Recorded, by_hand: Hand
 ) -> None:
     found = recorded["getblock_2"]["body"]["result"]
-    stale = by_hand("getblock", {**found, "hash": "aa" * 32, "confirmations": -1}, first="aa" * 32)
-    node = play(by_hand("getblockhash", "aa" * 32), by_hand("getblockhash", found["hash"]), stale, "getblock_2")
+    node = play(
+        by_hand("getblockhash", "aa" * 32),
+        by_hand("getblockhash", found["hash"]),
+        header_of(recorded, by_hand, -1, first="aa" * 32),
+        header_of(recorded, by_hand, first=found["hash"]),
+        by_hand("getblock", "00", first="aa" * 32),
+        "getblock_0",
+    )
     block = await node.block_at(Height(131))
     assert block is not None
     assert block.block_hash == found["hash"]
@@ -262,16 +309,16 @@ async def test_an_unspent_output(play: Play, recorded: Recorded, by_hand: Hand) 
 
 def spent_long_ago(recorded: Recorded, by_hand: Hand, created: int, tip: int) -> list[Any]:
     """An output of a confirmed transaction is neither in mempool nor UTXO set, and blocks hold no spend of it."""
-    block = {**recorded["getblock_2"]["body"]["result"], "tx": []}
+    block = recorded["getblock_2"]["body"]["result"]
     info = {**recorded["getblockchaininfo"]["body"]["result"], "blocks": tip}
     return [
         by_hand("gettxspendingprevout", [{"txid": "aa" * 32, "vout": 0}]),
         by_hand("gettxout", None),
         by_hand("getrawtransaction", recorded["getrawtransaction_confirmed"]["body"]["result"]),
-        by_hand("getblockheader", {"height": created, "confirmations": tip - created + 1}),
+        by_hand("getblockheader", {"height": created, "confirmations": tip - created + 1, "mediantime": 0}),
         by_hand("getblockchaininfo", info),
         by_hand("getblockhash", block["hash"]),
-        by_hand("getblock", block),
+        recorded["getblock_0"],
     ]
 
 

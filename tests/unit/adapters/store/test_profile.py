@@ -82,7 +82,7 @@ async def follow(store: SqliteStore, duties: set[str], protective: set[str], wak
     async with store.write() as tx:
         await tx.want_duties("open", dict.fromkeys(duties, DUTY), 5.0, protective)
         await tx.set_wake("open", wake)
-        await tx.set_watches("open", watches)
+        await tx.set_watches("open", dict.fromkeys(watches, Height(1)))
 
 
 async def test_what_stays_as_it_is_costs_no_write(store: SqliteStore) -> None:
@@ -115,7 +115,7 @@ async def fill(store: SqliteStore, at: int) -> None:
     async with store.write() as tx:
         for lane in ("open", "ended"):
             await tx.put_facts(lane, [b.ticket("entry-1")], "test", UnixTime(at))
-            await tx.set_watches(lane, [Watch("t", f"{lane}{at}")])
+            await tx.set_watches(lane, {Watch("t", f"{lane}{at}"): Height(1)})
             await tx.want_duties(lane, {f"{lane}/{at}": DUTY, f"{lane}/x{at}": DUTY}, 0.0)
             for row in await tx.claim(0.0, 30.0, "me", {"chain": 1}):
                 await tx.complete(row, "open", 0.0, "an error", float(at))

@@ -18,6 +18,7 @@ from coordinator.ports.faults import Unreachable
 from coordinator.ports.notify import Notice
 from coordinator_core.claim_kit.kit import ClaimKit
 from coordinator_core.errors import Fault, Misuse
+from coordinator_core.units import UnixTime
 from tests.support import lanes as b
 from tests.support import scene
 from tests.support.lanes import Story
@@ -64,7 +65,7 @@ def tell(bench, story: Story):
 
 
 def told(topic: str, *, delivered: bool = True) -> Done:
-    return Done([f.Notified(entry_id=ME.name, topic=topic, delivered=delivered)])
+    return Done([f.Notified(entry_id=ME.name, topic=topic, delivered=delivered, at=UnixTime(b.WALL))])
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,7 @@ def told(topic: str, *, delivered: bool = True) -> Done:
     [
         ("appointment", "your seat is taken", "Come back at 2026-09-22 01:20 UTC"),
         ("seal/1", "seal your key now", "within"),
+        ("compare/2", "is being signed", "until it says done"),
         ("approve/2", "is being signed", "until it says done"),
         ("prize", "you have a prize", "coordinator player watch"),
     ],
@@ -165,12 +167,26 @@ class TestWho:
 
     def test_who_has_sealed_is_not_asked_to(self) -> None:
         story = Story().put(*b.seats(), b.session(), b.seal("entry-1"), b.registered("entry-1"))
+        story.set(wall=b.WALL + 12)
         assert self.topics(b.awaiting_keygen(), story) == {"seal/1": {"entry-2", "entry-3"}}
-        assert self.topics(b.awaiting_keygen(2), story) == {"seal/2": set(b.ROSTER)}
 
-    def test_everyone_of_the_roster_is_needed_for_signing_and_gets_a_kit(self) -> None:
+    def test_nobody_is_asked_before_there_is_something_to_do(self) -> None:
+        story = Story().put(*b.seats()).set(wall=b.WALL + 1_000)
+        assert self.topics(b.awaiting_keygen(), story) == {}
+        assert self.topics(b.awaiting_signing(), story) == {}
+
+    def test_who_is_ready_is_asked_to_approve_once_all_are(self) -> None:
+        sessions = ("batch-1-0", "batch-1-1")
+        story = Story().put(*b.seats(), b.batches(), *(b.ready(e, sessions) for e in b.ROSTER[:2]))
+        story.set(wall=b.WALL + 40)
+        assert self.topics(b.awaiting_signing(), story) == {"compare/1": {"entry-3"}}
+        story.put(b.ready("entry-3", sessions, at=b.WALL + 40), *b.approvals(("entry-1",)))
+        assert self.topics(b.awaiting_signing(), story) == {}
+        story.set(wall=b.WALL + 52)
+        assert self.topics(b.awaiting_signing(), story) == {"approve/1": {"entry-2", "entry-3"}}
+
+    def test_everyone_of_the_roster_gets_a_kit(self) -> None:
         story = Story().put(*b.seats())
-        assert self.topics(b.awaiting_signing(2), story) == {"approve/2": set(b.ROSTER)}
         assert self.topics(b.funding_broadcasted(), story) == {"kit": set(b.ROSTER)}
 
     def test_a_prize_is_told_to_who_can_claim_it(self) -> None:

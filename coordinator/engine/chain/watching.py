@@ -1,0 +1,121 @@
+"""What blocks mean for competitions: hits of their watches, and the past of watches that are new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+import structlog
+
+from coordinator.engine.chain.fetching import Prefetch
+from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.wakeups import Wakeups
+from coordinator.ports.bitcoin import Block, Chain
+from coordinator.ports.store import BlockHeader, Hit, Search, Store, Transaction, Watch
+from coordinator_core.units import Height
+
+BLOCK_PRIORITY: Final = 2
+SEARCHED_AT_ONCE: Final = 32
+"""Blocks of the past between two looks at the tip, and the most that a killed search reads again."""
+
+Wanted = Mapping[str, Sequence[tuple[str, Watch]]]
+"""(lane, watch) by what is looked for: a txid or a "txid:vout"."""
+
+log = structlog.get_logger()
+
+
+def header_of(block: Block) -> BlockHeader:
+    """What is kept of a block."""
+    return BlockHeader(block.height, block.block_hash, block.time, block.median_time_past)
+
+
+def find_hits(block: Block, wanted: Wanted) -> list[Hit]:
+    """Everything that is looked for and that a block holds. A spend counts whoever made it: a transaction that nobody
+    here knows is seen by its txid, and never dropped.
+    """
+    hits: list[Hit] = []
+    for transaction in block.transactions:
+        for key in (transaction.txid, *map(str, transaction.spends)):
+            hits.extend(Hit(lane, watch, transaction.txid) for lane, watch in wanted.get(key, ()))
+    return hits
+
+
+async def add_hits(tx: Transaction, blocks: Sequence[Block]) -> set[str]:
+    """Write the hits of stored blocks; the lanes that have one. One look-up for all blocks: its cost follows them, not
+    the number of watches.
+    """
+    every = [transaction for block in blocks for transaction in block.transactions]
+    spent = {str(outpoint) for transaction in every for outpoint in transaction.spends}
+    wanted = _by_key(await tx.watching({transaction.txid for transaction in every}, spent))
+    lanes: set[str] = set()
+    for block in blocks if wanted else ():
+        if hits := find_hits(block, wanted):
+            await tx.add_hits(header_of(block), hits)
+            lanes.update(hit.lane for hit in hits)
+    return lanes
+
+
+class Past:
+    """Watches that are set late look back from the height from which they have to be looked for: what they wait for may
+    be in a block that was stored before them. A slice at a time, each slice in one transaction with how far it came.
+    """
+
+    def __init__(self, store: Store, chain: Chain, clock: Clockwork, wakeups: Wakeups) -> None:
+        self._store = store
+        self._clock = clock
+        self._wakeups = wakeups
+        self._prefetch = Prefetch(chain)
+
+    async def step(self) -> bool:
+        """Search one slice; False when there is nothing to search. Raises faults.PortError."""
+        searches = await self._store.unfilled_watches()
+        if not searches:
+            await self._prefetch.aclose()
+            return False
+        cursor, first = await self._clock.tip(), searches[0].height
+        last = Height(min(cursor.height, first + SEARCHED_AT_ONCE - 1))
+        blocks = await self._slice(first, last)
+        if blocks is None:
+            return False
+        await self._write([search for search in searches if search.height <= max(first, last)], blocks)
+        return True
+
+    async def aclose(self) -> None:
+        """Forget the blocks that were asked for."""
+        await self._prefetch.aclose()
+
+    async def _slice(self, first: Height, last: Height) -> Sequence[Block] | None:
+        """The blocks from `first` to `last`, each following the one before; None while the node changes its mind."""
+        blocks: list[Block] = []
+        while first + len(blocks) <= last:
+            height = Height(first + len(blocks))
+            taken = await self._prefetch.take(height, last, last - height + 1)
+            if not taken:
+                return None
+            blocks.extend(taken)
+        linked = all(b.previous_hash == a.block_hash for a, b in pairwise(blocks))
+        return blocks if linked else None
+
+    async def _write(self, searches: Sequence[Search], blocks: Sequence[Block]) -> None:
+        wanted = _by_key([(search.lane, search.watch) for search in searches])
+        found = [(block, hits) for block in blocks if (hits := find_hits(block, wanted))]
+        upto = Height(blocks[-1].height + 1) if blocks else searches[0].height
+        lanes: set[str] = set()
+        async with self._store.write() as tx:
+            for block, hits in found:
+                # One that is not of our branch will be rolled back, and what takes its place is looked at then.
+                if await tx.keep_block(block):
+                    await tx.add_hits(header_of(block), hits)
+                    lanes.update(hit.lane for hit in hits)
+            await tx.searched(searches, upto)
+            await tx.tell_lanes(lanes, BLOCK_PRIORITY, "block", self._clock.wall())
+        if lanes:
+            self._wakeups.apply.set()
+
+
+def _by_key(wanted: Sequence[tuple[str, Watch]]) -> Wanted:
+    found: dict[str, list[tuple[str, Watch]]] = {}
+    for lane, watch in wanted:
+        found.setdefault(watch.key, []).append((lane, watch))
+    return found

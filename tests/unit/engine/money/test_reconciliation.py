@@ -1,0 +1,370 @@
+"""Database, chain and Lightning compared: differences become facts, contradictions stop what they concern."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from coordinator.domain import duties as d
+from coordinator.domain import facts as f
+from coordinator.domain.competitions import states as s
+from coordinator.domain.facts import HoldState, PrizeState
+from coordinator.engine.reconciliation.run import Comparison
+from coordinator.ports.faults import Unreachable
+from coordinator.ports.lightning import InvoiceState, ListedInvoice
+from coordinator_core.errors import Fault
+from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
+from tests.support import lanes as b
+from tests.support.ports import transaction
+
+OPEN = s.CollectingEntries(terms_hash="h")
+HASH = b.ticket_hash("entry-1")
+ENTRY = d.CreateInvoice(entry_id="entry-1", generation=1, payment_hash=HASH)
+PAY = d.PayPrize(entry_id="entry-1", payment_hash="aa" * 32, cltv_limit=0)
+FUND = d.Broadcast(role="funding", attempt=1, contract=b.CONTRACT)
+PROTECTIVE = (
+    d.SettleInvoice(entry_id="entry-1", payment_hash=HASH),
+    d.CancelInvoice(payment_hash=HASH),
+    d.WatchInvoice(payment_hash=HASH),
+    d.Broadcast(role="outcome", attempt=1, contract=b.CONTRACT),
+    d.Broadcast(role="expiry", attempt=1, contract=b.CONTRACT),
+    d.PollAttestation(attempt=1, event_id=b.EVENT, entries=3),
+)
+
+
+async def made(desk: Any, entry_id: str, state: InvoiceState = InvoiceState.OPEN) -> None:
+    """The node has the invoice of a ticket in this state."""
+    name = b.ticket_hash(entry_id)
+    await desk.lightning.add_hold_invoice(
+        name, Sats(52_400), description_hash=bytes(32), expiry=Seconds(600), cltv_expiry=Blocks(143)
+    )
+    desk.lightning._put(name, state, b.DEADLINE if state is InvoiceState.ACCEPTED else None)
+
+
+def gate(desk: Any, duty: d.Duty, *facts: f.Fact) -> str | None:
+    return desk.office.gate.held(duty, b.Story().put(*facts).lane)
+
+
+class TestGate:
+    @pytest.mark.parametrize("duty", [ENTRY, PAY, FUND])
+    async def test_no_money_moves_before_everything_was_compared(self, desk: Any, duty: d.Duty) -> None:
+        assert "compared (0 of 4)" in gate(desk, duty)
+        assert await desk.reconciliation.advance()
+        assert gate(desk, duty) is None
+
+    @pytest.mark.parametrize("duty", PROTECTIVE, ids=lambda duty: duty.kind())
+    def test_what_protects_somebody_never_waits_for_it(self, desk: Any, duty: d.Duty) -> None:
+        assert gate(desk, duty) is None
+
+    def test_a_funding_that_somebody_may_have_is_protective(self, desk: Any) -> None:
+        assert gate(desk, FUND, b.built("funding", b.FUNDING)) is None
+
+    async def test_tickets_wait_with_the_reason(self, desk: Any) -> None:
+        [pause] = desk.office.pauses()
+        assert (pause.dependency, "being compared" in pause.reason) == ("coordinator", True)
+        await desk.reconciliation.advance()
+        assert desk.office.pauses() == ()
+
+
+class TestWaiting:
+    @pytest.mark.parametrize(
+        ("service", "call", "done"),
+        [("chain", "tip", 0), ("lightning", "listed_invoices", 2), ("lightning", "listed_payments", 3)],
+    )
+    async def test_a_service_that_is_away_is_waited_for_and_what_was_done_stays_done(
+        self, desk: Any, house: Any, monkeypatch: Any, service: str, call: str, done: int
+    ) -> None:
+        await house.lane(OPEN, *b.seats())
+
+        async def away(*_: object) -> object:
+            raise Unreachable(service, "no answer", fault=Fault.NODE)
+
+        for entry_id in b.ROSTER:
+            await made(desk, entry_id, InvoiceState.ACCEPTED)
+        monkeypatch.setattr(getattr(desk, service), call, away)
+        assert not await desk.reconciliation.advance()
+        progress = desk.reconciliation.progress()
+        assert (progress.complete, len(progress.done)) == (False, done)
+        assert "no answer" in progress.waits_for
+        assert gate(desk, PAY) is not None
+        monkeypatch.undo()
+        assert await desk.reconciliation.advance()
+        assert desk.reconciliation.progress().waits_for == ""
+
+    async def test_nothing_is_said_before_the_cursor_is_the_nodes_tip(self, desk: Any) -> None:
+        desk.chain.mine()
+        assert not await desk.reconciliation.advance()
+        assert "block 101 is not read yet" in desk.reconciliation.progress().waits_for
+
+    async def test_another_block_at_the_height_of_the_cursor_is_not_its_block(self, desk: Any, house: Any) -> None:
+        desk.chain.drop()
+        desk.chain.mine(branch="b")
+        assert not await desk.reconciliation.advance()
+
+    async def test_every_comparison_is_made(self, desk: Any) -> None:
+        await desk.reconciliation.advance()
+        assert desk.reconciliation.progress().done == tuple(item.value for item in Comparison)
+
+
+class TestInvoices:
+    @pytest.mark.parametrize(
+        ("before", "now"),
+        [
+            (HoldState.OPEN, InvoiceState.ACCEPTED),
+            (HoldState.OPEN, InvoiceState.CANCELED),
+            (HoldState.ACCEPTED, InvoiceState.SETTLED),
+            (HoldState.ACCEPTED, InvoiceState.CANCELED),
+        ],
+    )
+    async def test_a_difference_becomes_a_fact_and_the_competition_looks_at_itself(
+        self, desk: Any, house: Any, before: HoldState, now: InvoiceState
+    ) -> None:
+        lane = await house.lane(OPEN, b.ticket("entry-1"), b.entry("entry-1"), b.invoice("entry-1", before))
+        await made(desk, "entry-1", now)
+        await desk.reconciliation.advance()
+        record = await house.store.lane(lane)
+        assert record.facts.get(f.Invoice, HASH).state.value == now.value
+        assert await house.rows("SELECT prio, source FROM inbox WHERE status = 0") == [(6, "reconcile")]
+        assert desk.reconciliation.progress().differences == 1
+        assert record.quarantined is None
+
+    async def test_an_invoice_that_a_backup_does_not_know_is_learned(self, desk: Any, house: Any) -> None:
+        lane = await house.lane(OPEN, b.ticket("entry-1"), b.entry("entry-1"))
+        await made(desk, "entry-1", InvoiceState.ACCEPTED)
+        await desk.reconciliation.advance()
+        learned = (await house.store.lane(lane)).facts.get(f.Invoice, HASH)
+        assert (learned.entry_id, learned.generation, learned.state) == ("entry-1", 1, HoldState.ACCEPTED)
+
+    async def test_what_is_equal_is_left_alone(self, desk: Any, house: Any) -> None:
+        await house.lane(OPEN, *b.seats())
+        for entry_id in b.ROSTER:
+            await made(desk, entry_id, InvoiceState.ACCEPTED)
+        await desk.reconciliation.advance()
+        assert desk.reconciliation.progress().differences == 0
+        assert await house.rows("SELECT count(*) FROM inbox") == [(0,)]
+
+    @pytest.mark.parametrize(
+        ("before", "now"),
+        [
+            (HoldState.SETTLED, InvoiceState.CANCELED),
+            (HoldState.CANCELED, InvoiceState.SETTLED),
+            (HoldState.SETTLED, InvoiceState.ACCEPTED),
+            (HoldState.ACCEPTED, InvoiceState.OPEN),
+            (HoldState.ACCEPTED, None),
+            (HoldState.SETTLED, None),
+        ],
+    )
+    async def test_a_contradiction_stops_this_competition_alone(
+        self, desk: Any, house: Any, before: HoldState, now: InvoiceState | None
+    ) -> None:
+        bad = await house.lane(OPEN, b.ticket("entry-1"), b.entry("entry-1"), b.invoice("entry-1", before), name="bad")
+        good = await house.lane(OPEN, b.ticket("entry-2"), b.entry("entry-2"), b.invoice("entry-2"), name="good")
+        await made(desk, "entry-2", InvoiceState.ACCEPTED)
+        if now is not None:
+            await made(desk, "entry-1", now)
+        assert await desk.reconciliation.advance()
+        stopped = await house.store.lane(bad)
+        assert stopped.quarantined.startswith("the outside contradicts it: ")
+        assert stopped.facts.get(f.Invoice, HASH).state is before
+        assert (await house.store.lane(good)).quarantined is None
+        assert desk.reconciliation.progress().contradictions == 1
+
+    async def test_an_unpaid_invoice_that_the_node_forgot_harms_nobody(self, desk: Any, house: Any) -> None:
+        lane = await house.lane(OPEN, b.ticket("entry-1"), b.invoice("entry-1", HoldState.OPEN))
+        await desk.reconciliation.advance()
+        assert (await house.store.lane(lane)).quarantined is None
+
+    async def test_money_under_our_terms_that_no_ticket_explains_is_named(self, desk: Any, house: Any) -> None:
+        await house.lane(OPEN, *b.seats(), terms=b.terms_with())
+        for entry_id in b.ROSTER:
+            await made(desk, entry_id, InvoiceState.ACCEPTED)
+        ours, now = b.terms_with().hash.hex(), UnixTime(b.WALL)
+        stranger = ListedInvoice("99" * 32, InvoiceState.SETTLED, Sats(5), ours, now)
+        desk.lightning.strangers = [
+            stranger,
+            ListedInvoice("98" * 32, InvoiceState.OPEN, Sats(5), ours, now),
+            ListedInvoice("97" * 32, InvoiceState.SETTLED, Sats(5), "00" * 32, now),
+        ]
+        await desk.reconciliation.advance()
+        assert desk.reconciliation.strangers == (stranger,)
+
+    async def test_an_unreadable_competition_is_stopped_and_hides_no_other(self, desk: Any, house: Any) -> None:
+        bad = await house.lane(OPEN, b.ticket("entry-1"), b.invoice("entry-1"), name="bad")
+        good = await house.lane(OPEN, b.ticket("entry-2"), b.invoice("entry-2", HoldState.OPEN), name="good")
+        await made(desk, "entry-2", InvoiceState.ACCEPTED)
+        async with house.store.write_connection() as connection:
+            await connection.exec_driver_sql("UPDATE fact SET v = 9 WHERE lane = 'bad' AND kind = 'invoice'")
+        assert await desk.reconciliation.advance()
+        assert [row.lane for row in await house.store.stopped()] == [bad]
+        found = (await house.store.lane(good)).facts.get(f.Invoice, b.ticket_hash("entry-2"))
+        assert found.state is HoldState.ACCEPTED
+
+
+class TestChain:
+    async def test_a_transaction_that_the_database_missed_is_searched_again(self, desk: Any, house: Any) -> None:
+        lane = await house.lane(b.funding_broadcasted(), *b.seats(), b.pinned(), b.built("funding", b.FUNDING))
+        await house.apply(lane)
+        async with house.store.write_connection() as connection:
+            await connection.exec_driver_sql("UPDATE watch SET backfilled = 1")
+        await put_in_chain(desk, house, b.FUNDING)
+        for entry_id in b.ROSTER:
+            await made(desk, entry_id, InvoiceState.ACCEPTED)
+        assert await desk.reconciliation.advance()
+        assert len(await house.store.unfilled_watches()) > 0
+        assert desk.reconciliation.progress().differences == 1
+
+    async def test_a_coin_that_its_own_funding_spent_is_well(self, desk: Any, house: Any) -> None:
+        await funded(desk, house, b.FUNDING)
+        assert await desk.reconciliation.advance()
+        assert desk.freezer.frozen is None
+
+    async def test_a_coin_that_a_stranger_spent_freezes_new_money(self, desk: Any, house: Any) -> None:
+        await funded(desk, house, b.STRANGER)
+        assert await desk.reconciliation.advance()
+        assert f"{b.COIN} is reserved, and {b.STRANGER} spent it" in desk.freezer.frozen.reason
+        assert desk.freezer.frozen.by == "coordinator"
+        assert await house.rows("SELECT who, act FROM audit") == [("coordinator", "freeze")]
+
+    async def test_a_coin_that_the_node_does_not_know_freezes_new_money(self, desk: Any, house: Any) -> None:
+        await funded(desk, house, None)
+        assert await desk.reconciliation.advance()
+        assert "the node does not know it" in desk.freezer.frozen.reason
+
+
+async def funded(desk: Any, house: Any, spender: str | None) -> None:
+    """A competition reserved a coin, and somebody may have spent it."""
+    lane = await house.lane(b.awaiting_signing(), b.pinned())
+    async with house.store.write() as tx:
+        await tx.reserve(f"coin:{b.COIN}", lane, "funding/1")
+    if spender is not None:
+        await put_in_chain(desk, house, spender, b.COIN)
+
+
+async def put_in_chain(desk: Any, house: Any, txid: str, *spends: str) -> None:
+    block = desk.chain.mine(transaction(txid, *spends))
+    async with house.store.write() as tx:
+        await tx.add_block(block)
+    house.clockwork.moved(None)
+
+
+class TestPayments:
+    async def test_a_payment_that_arrived_meanwhile_is_asked_for_by_its_own_duty(self, desk: Any, house: Any) -> None:
+        lane = await house.lane(b.outcome_broadcasted(), *b.seats(), b.pinned(), b.payout("entry-1", PrizeState.PAYING))
+        await house.apply(lane)
+        for entry_id in b.ROSTER:
+            await made(desk, entry_id, InvoiceState.ACCEPTED)
+        paid = b.payout("entry-1", PrizeState.PAYING)
+        async with house.store.write_connection() as connection:
+            await connection.exec_driver_sql("UPDATE duty SET due_at = 9e12 WHERE kind = 'ln.pay'")
+        desk.left(paid.payment_hash, paid.amount)
+        await house.store.lane(lane)
+        assert await desk.reconciliation.advance()
+        assert await house.rows("SELECT count(*) FROM duty WHERE kind = 'ln.pay' AND due_at < 9e12") == [(1,)]
+        assert desk.reconciliation.progress().contradictions == 0
+
+    async def test_a_prize_that_is_paid_here_and_failed_there_stops_the_competition(
+        self, desk: Any, house: Any
+    ) -> None:
+        paid = b.payout("entry-1", PrizeState.PAID)
+        lane = await house.lane(b.outcome_broadcasted(), b.pinned(), paid)
+        desk.left(paid.payment_hash, paid.amount, state="failed")
+        desk.lightning.payments[paid.payment_hash] = None
+        assert await desk.reconciliation.advance()
+        assert "PAID here and failed at Lightning" in (await house.store.lane(lane)).quarantined
+
+    async def test_a_node_that_forgot_our_last_payment_freezes_new_money(self, desk: Any, house: Any) -> None:
+        paid = b.payout("entry-1", PrizeState.PAID)
+        await house.lane(b.outcome_broadcasted(), b.pinned(), paid)
+        assert await desk.reconciliation.advance()
+        assert f"does not hold our last one, {paid.payment_hash}" in desk.freezer.frozen.reason
+
+    async def test_it_is_looked_at_again_while_payments_go_on(self, desk: Any, house: Any) -> None:
+        await house.lane(OPEN)
+        await desk.reconciliation.advance()
+        desk.left("77" * 32, 5)
+        await desk.reconciliation.again()
+        assert [p.payment_hash for p in desk.reconciliation.unexplained.payments] == ["77" * 32]
+        assert desk.reconciliation.is_complete
+
+
+class TestUnexplained:
+    """Money section 8: an unexplained payment puts a hold on every prize it could have paid."""
+
+    NET = b.payout("entry-1", PrizeState.PAYING).amount
+
+    @pytest.fixture
+    async def prize(self, desk: Any, house: Any) -> b.Story:
+        story = b.Story().put(*b.seats(), b.payout("entry-1", PrizeState.PAYING))
+        await house.lane(b.outcome_broadcasted(), *b.seats(), b.pinned(), b.payout("entry-1", PrizeState.PAYING))
+        async with house.store.write() as tx:
+            await tx.reserve(f"payout:{self.duty.payment_hash}", b.LANE, "prize/entry-1")
+        for entry_id in b.ROSTER:
+            await made(desk, entry_id, InvoiceState.ACCEPTED)
+        return story
+
+    @property
+    def duty(self) -> d.PayPrize:
+        name = b.payout("entry-1", PrizeState.PAYING).payment_hash
+        return d.PayPrize(entry_id="entry-1", payment_hash=name, cltv_limit=0)
+
+    async def held(self, desk: Any, prize: b.Story) -> str | None:
+        assert await desk.reconciliation.advance()
+        return desk.office.gate.held(self.duty, prize.lane)
+
+    @pytest.mark.parametrize("state", ["succeeded", "in_flight", "unknown"])
+    async def test_one_of_its_amount_holds_it(self, desk: Any, prize: b.Story, state: str) -> None:
+        desk.left("77" * 32, self.NET, state=state)
+        assert "7777, which nothing here explains, may have paid this prize already" in await self.held(desk, prize)
+
+    @pytest.mark.parametrize(
+        ("sats", "at", "state"),
+        [(NET - 1, b.WALL + 60, "succeeded"), (NET, b.WALL - 10_000, "succeeded"), (NET, b.WALL + 60, "failed")],
+    )
+    async def test_one_that_cannot_have_paid_it_does_not(
+        self, desk: Any, prize: b.Story, sats: int, at: int, state: str
+    ) -> None:
+        desk.left("77" * 32, sats, at, state)
+        assert await self.held(desk, prize) is None
+
+    async def test_one_that_a_payout_row_explains_does_not(self, desk: Any, house: Any, prize: b.Story) -> None:
+        async with house.store.write() as tx:
+            await tx.reserve(f"payout:{'77' * 32}", "another", "prize/entry-9")
+        desk.left("77" * 32, self.NET)
+        desk.left(self.duty.payment_hash, self.NET)
+        assert await self.held(desk, prize) is None
+
+    async def test_one_on_the_payout_hash_of_another_entry_paid_that_one(
+        self, desk: Any, house: Any, prize: b.Story
+    ) -> None:
+        async with house.store.write() as tx:
+            await tx.reserve(f"hash:{'77' * 32}", b.LANE, "entry/entry-2/payout")
+        desk.left("77" * 32, self.NET)
+        assert await self.held(desk, prize) is None
+
+    async def test_one_on_its_own_payout_hash_holds_it_whatever_the_amount(
+        self, desk: Any, house: Any, prize: b.Story
+    ) -> None:
+        own = b.entry("entry-1").payout_hash
+        async with house.store.write() as tx:
+            await tx.reserve(f"hash:{own}", b.LANE, "entry/entry-1/payout")
+        desk.left(own, 1)
+        assert own in await self.held(desk, prize)
+
+    async def test_an_operator_explains_it_for_ever_and_it_is_in_the_audit_log(
+        self, desk: Any, house: Any, prize: b.Story
+    ) -> None:
+        desk.left("77" * 32, self.NET)
+        assert await self.held(desk, prize) is not None
+        answer = await desk.office.explain(desk.by(reason="the hosting bill"), "77" * 32)
+        assert answer == f'{{"explained":"{"77" * 32}"}}'.encode()
+        assert desk.office.gate.held(self.duty, prize.lane) is None
+        log = await house.rows("SELECT who, act, subject, reason FROM audit")
+        assert log == [("operator", "explain", "77" * 32, "the hosting bill")]
+        restarted = desk.again()
+        assert await self.held(restarted, prize) is None
+
+    async def test_only_what_nothing_explains_can_be_explained(self, desk: Any, prize: b.Story) -> None:
+        await desk.reconciliation.advance()
+        with pytest.raises(Exception, match="is no payment of the node"):
+            await desk.office.explain(desk.by(), "77" * 32)

@@ -1,0 +1,219 @@
+"""The end of an engine: what was under way is finished and applied, what only listened is given back."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from coordinator.domain.competitions import states as s
+from coordinator.domain.duties import WatchInvoice
+from coordinator.engine import engine as engine_module
+from coordinator.engine.components import Child, ChildState
+from coordinator.engine.duty import Again, Done, Outcome, Task
+from coordinator.engine.engine import Engine
+from coordinator.engine.money.office import MoneyOffice
+from coordinator.engine.supervisor import MAX_RESTARTS
+from coordinator.engine.timers import TimerLoop
+from coordinator.engine.vitals import Vitals
+from coordinator_core.errors import Misuse
+from tests.support import lanes as b
+from tests.support.keymeld_book import BookKeymeld
+from tests.support.scene import BookOracle
+
+KIND = "oracle.create_event"
+
+
+@dataclass
+class Acting:
+    """Executes a duty for as long as it is told to."""
+
+    outcome: Outcome
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    let: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: int = 0
+
+    async def __call__(self, task: Task[Any]) -> Outcome:
+        self.begun.set()
+        await self.let.wait()
+        self.ended += 1
+        return self.outcome
+
+
+async def beats(vitals: Vitals) -> None:
+    vitals.beat(Child.MONEY)
+    await asyncio.Event().wait()
+
+
+@pytest.fixture
+def engine(bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Makes a running engine with executors of the test."""
+
+    @asynccontextmanager
+    async def running(executors: dict[str, Callable[[Task[Any]], Awaitable[Outcome]]]) -> AsyncIterator[Engine]:
+        monkeypatch.setattr(engine_module, "executors", lambda *_: executors)
+        # The Lightning node of these tests knows no invoice, which is a contradiction of its own.
+        monkeypatch.setattr(MoneyOffice, "run", lambda office: beats(office._vitals))
+        services = dataclasses.replace(bench.services, keymeld=BookKeymeld(b.WALL), oracle=BookOracle())
+        made = Engine(services, poll_seconds=0.01)
+        await made.start()
+        try:
+            yield made
+        finally:
+            await made.stop(0.0)
+
+    return running
+
+
+async def due(house, *kinds: str) -> None:
+    """Only duties of these kinds are due."""
+    async with house.store.write_connection() as connection:
+        await connection.exec_driver_sql("UPDATE duty SET due_at = 9e12")
+        for kind in kinds:
+            await connection.exec_driver_sql("UPDATE duty SET due_at = 0 WHERE kind = ?", (kind,))
+
+
+async def rows(house, kind: str) -> list[tuple[object, ...]]:
+    return await house.rows(f"SELECT status, owner, attempts, due_at FROM duty WHERE kind = '{kind}'")
+
+
+async def begun(acting: Acting) -> None:
+    async with asyncio.timeout(20):
+        await acting.begun.wait()
+
+
+async def test_what_is_under_way_is_finished_and_applied(house, engine) -> None:
+    lane = await house.lane(b.event_created(), *b.seats())
+    await house.apply(lane)
+    await due(house, KIND)
+    acting = Acting(Done([b.oracle_event()]))
+    async with engine({KIND: acting}) as running:
+        await begun(acting)
+        stopping = asyncio.create_task(running.stop(20.0))
+        await asyncio.sleep(0.1)
+        assert not stopping.done()
+        assert running.health.stopping
+        acting.let.set()
+        assert await stopping
+    assert isinstance(await house.state(lane), s.AwaitingKeygen)
+    assert [row[:3] for row in await rows(house, KIND)] == [("done", None, 1)]
+    assert await house.rows("SELECT id FROM duty WHERE owner IS NOT NULL") == []
+
+
+async def test_nothing_new_is_claimed(house, engine) -> None:
+    lane = await house.lane(b.event_created(), *b.seats())
+    await house.apply(lane)
+    await due(house, KIND)
+    acting = Acting(Again(0.0))
+    async with engine({KIND: acting}) as running:
+        await begun(acting)
+        stopping = asyncio.create_task(running.stop(20.0))
+        await asyncio.sleep(0.1)
+        acting.let.set()
+        assert await stopping
+    assert acting.ended == 1
+    assert [row[1:3] for row in await rows(house, KIND)] == [(None, 1)]
+
+
+async def test_what_only_listens_is_given_back_at_once(house, engine) -> None:
+    lane = await house.lane(b.event_created(), *b.seats())
+    await house.apply(lane)
+    await due(house, WatchInvoice.kind())
+    listening = Acting(Again(1.0))
+    async with engine({WatchInvoice.kind(): listening}) as running:
+        await begun(listening)
+        async with asyncio.timeout(10):
+            assert await running.stop(60.0)
+    found = await rows(house, WatchInvoice.kind())
+    assert {row[:3] for row in found} == {("open", None, 1)}
+    assert all(row[3] <= house.clockwork.precise() for row in found)
+    assert listening.ended == 0
+
+
+async def test_what_does_not_end_in_time_is_cut_off_and_given_back(house, engine) -> None:
+    lane = await house.lane(b.event_created(), *b.seats())
+    await house.apply(lane)
+    await due(house, KIND)
+    acting = Acting(Done())
+    async with engine({KIND: acting}) as running:
+        await begun(acting)
+        assert not await running.stop(0.2)
+    assert [row[:2] for row in await rows(house, KIND)] == [("open", None)]
+    assert acting.ended == 0
+
+
+async def test_an_engine_stops_once_and_starts_once(house, engine) -> None:
+    async with engine({}) as running:
+        await running.start()
+        assert await running.stop()
+        assert await running.stop()
+        with pytest.raises(Misuse):
+            await running.escalation()
+
+
+async def test_every_child_lives_has_a_heartbeat_and_dies_alone(house, engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer loop that dies once: afterwards it runs again, and the others never stopped."""
+    run, begun_at = TimerLoop.run, []
+
+    async def dies_once(self: TimerLoop) -> None:
+        begun_at.append(asyncio.get_running_loop().time())
+        if len(begun_at) == 1:
+            raise RuntimeError("a defect")
+        await run(self)
+
+    monkeypatch.setattr(TimerLoop, "run", dies_once)
+    async with engine({}) as running:
+        supervisor = running._supervisor
+        async with asyncio.timeout(30):
+            while set(running.health.children().values()) != {ChildState.RUNNING}:  # noqa: ASYNC110  (nothing tells)
+                await asyncio.sleep(0.02)
+        assert set(running.health.children()) == set(Child)
+        assert len(begun_at) == 2
+        starts = {child: supervisor.started(child) for child in Child}
+        assert max(starts, key=starts.__getitem__) is Child.TIMERS
+
+
+async def test_a_critical_child_that_keeps_dying_escalates(house, engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    lives = 0
+
+    async def dies(self: TimerLoop) -> None:
+        nonlocal lives
+        lives += 1
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(TimerLoop, "run", dies)
+    monkeypatch.setattr("coordinator.engine.supervisor.FIRST_PAUSE", 0.001)
+    async with engine({}) as running:
+        async with asyncio.timeout(20):
+            assert "timers" in await running.escalation()
+        assert lives == MAX_RESTARTS + 1
+        assert running.health.children()[Child.TIMERS] is ChildState.STOPPED
+
+
+async def test_what_was_claimed_as_it_stopped_is_given_back_too(house, engine) -> None:
+    """Attempts that are ended before their first step."""
+    lane = await house.lane(b.event_created(), *b.seats())
+    await house.apply(lane)
+    await due(house)
+    async with engine({WatchInvoice.kind(): Acting(Again(1.0))}) as running:
+        worker = running._worker
+        entered, finished, claim = asyncio.Event(), asyncio.Event(), worker._claim
+
+        async def claims_late(group: asyncio.TaskGroup) -> bool:
+            entered.set()
+            await finished.wait()
+            return await claim(group)
+
+        worker._claim = claims_late
+        await due(house, WatchInvoice.kind())
+        house.wakeups.duties.set()
+        worker.finish, finish = (lambda: (finish(), finished.set())), worker.finish
+        async with asyncio.timeout(10):
+            await entered.wait()
+            assert await running.stop(60.0)
+    assert {row[:3] for row in await rows(house, WatchInvoice.kind())} == {("open", None, 1)}

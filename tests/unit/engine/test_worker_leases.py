@@ -1,0 +1,207 @@
+"""Leases: kept by a heartbeat beside the work, lost ones end the attempt, and no late outcome is ever written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from coordinator.domain import facts as f
+from coordinator.engine import worker as worker_module
+from coordinator.engine.duty import Again, Done, Outcome, Task
+from coordinator.engine.worker import LEASE_SECONDS, Worker
+from coordinator.ports.faults import Unreachable
+from coordinator_core.errors import Fault
+from tests.support import lanes as b
+
+KIND = "oracle.create_event"
+DUTY = f"{b.LANE}/{KIND}/1"
+Execute = Callable[[Task[Any]], Awaitable[Outcome]]
+
+
+@asynccontextmanager
+async def working(house: Any, execute: Execute, **more: Any) -> AsyncIterator[Worker]:
+    worker = Worker(house.store, house.clockwork, house.wakeups, {KIND: execute}, **more)
+    task = asyncio.create_task(worker.run())
+    try:
+        async with asyncio.timeout(20):
+            yield worker
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def row(house: Any) -> tuple[Any, ...]:
+    return (await house.rows(f"SELECT status, fence, attempts, due_at, owner IS NULL FROM duty WHERE id = '{DUTY}'"))[0]
+
+
+@pytest.fixture
+async def lane(house: Any) -> str:
+    name = await house.lane(b.event_created(), *b.seats())
+    await house.apply(name)
+    async with house.store.write_connection() as connection:
+        await connection.exec_driver_sql("UPDATE duty SET due_at = 9e12 WHERE kind != ?", (KIND,))
+    return name
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "HEARTBEAT_SECONDS", 0.001)
+
+
+async def test_slow_but_living_attempt_keeps_its_lease(house: Any, lane: str, quick: None) -> None:
+    """Two minutes in one call: nobody takes it over, and its outcome counts."""
+    started, end = asyncio.Event(), asyncio.Event()
+
+    async def execute(_: Task[Any]) -> Outcome:
+        started.set()
+        await end.wait()
+        return Done([b.oracle_event()])
+
+    async with working(house, execute):
+        await started.wait()
+        for _ in range(12):
+            house.clock.seconds += 10
+            while (await row(house))[3] < house.clock.precise() + LEASE_SECONDS:
+                pass
+            async with house.store.write() as tx:
+                assert await tx.claim(house.clock.precise(), 30.0, "another", {"oracle": 4}) == []
+        end.set()
+        await house.wakeups.apply.wait()
+    assert (await row(house))[:3] == ("done", 1, 1)
+
+
+async def test_attempt_whose_lease_another_took_is_ended_before_it_acts(house: Any, lane: str, quick: None) -> None:
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def execute(_: Task[Any]) -> Outcome:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError("it went on")
+
+    async with working(house, execute) as worker:
+        await started.wait()
+        async with house.store.write() as tx:
+            assert len(await tx.claim(9e11, 30.0, "another", {"oracle": 4})) == 1
+        await ended.wait()
+        while worker.running:
+            await house.wakeups.duties.wait()
+            house.wakeups.duties.clear()
+    assert (await row(house))[:3] == ("open", 2, 2)
+
+
+async def test_attempt_that_nobody_wants_any_more_is_ended(house: Any, lane: str, quick: None) -> None:
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def execute(_: Task[Any]) -> Outcome:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError("it went on")
+
+    async with working(house, execute):
+        await started.wait()
+        async with house.store.write() as tx:
+            await tx.want_duties(lane, {}, 0.0)
+        await ended.wait()
+    assert (await row(house))[0] == "obsolete"
+
+
+async def test_nobody_acts_under_a_lease_that_could_not_be_extended(
+    house: Any, lane: str, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def execute(_: Task[Any]) -> Outcome:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError("it went on")
+
+    async def full_disk(_: object) -> None:
+        raise OSError("no space left")
+
+    async with working(house, execute):
+        await started.wait()
+        monkeypatch.setattr(Worker, "_extend", full_disk)
+        house.clock.seconds += int(LEASE_SECONDS)
+        await ended.wait()
+
+
+async def test_what_a_worker_takes_a_second_time_is_never_done_twice_at_once(house: Any, lane: str) -> None:
+    """Its lease ended while the machine slept: the first attempt ends when the second begins."""
+    started: asyncio.Queue[int] = asyncio.Queue(maxsize=9)
+    running: list[int] = []
+    most: list[int] = []
+
+    async def execute(task: Task[Any]) -> Outcome:
+        running.append(task.attempts)
+        most.append(len(running))
+        await started.put(task.attempts)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            running.remove(task.attempts)
+        raise AssertionError("it went on")
+
+    async with working(house, execute):
+        assert await started.get() == 1
+        house.clock.seconds += 100
+        house.wakeups.duties.set()
+        assert await started.get() == 2
+        assert running == [2]
+    assert most == [1, 1]
+
+
+async def test_finish_lets_what_runs_end_and_takes_nothing_more(house: Any, lane: str) -> None:
+    started, end = asyncio.Event(), asyncio.Event()
+
+    async def execute(_: Task[Any]) -> Outcome:
+        started.set()
+        await end.wait()
+        return Again(0.0, [b.oracle_event()])
+
+    worker = Worker(house.store, house.clockwork, house.wakeups, {KIND: execute})
+    run = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        await started.wait()
+        worker.finish()
+        end.set()
+        await run
+    assert (await row(house))[:3] == ("open", 1, 1)
+    assert worker.running == 0
+
+
+async def test_open_breaker_holds_everybody_back_and_their_windows_wait(house: Any, lane: str) -> None:
+    """Five silences; a competition in its windows that has not even asked gets the outage as well."""
+    other = await house.lane(b.awaiting_keygen(), name="other")
+    seconds = [1_000.0]
+
+    async def execute(_: Task[Any]) -> Outcome:
+        raise Unreachable("oracle", "away", fault=Fault.ORACLE, retry_after=0.0)
+
+    async with working(house, execute) as worker:
+        worker._breakers._clock = lambda: seconds[0]
+        for _ in range(5):
+            await house.wakeups.apply.wait()
+            house.wakeups.apply.clear()
+            house.clock.seconds += 40
+            seconds[0] += 1.0
+            house.wakeups.duties.set()
+        while not (await house.store.lane(other)).facts.all(f.Outage):
+            pass
+        assert worker._breakers.open == {"oracle"}
+    [outage] = (await house.store.lane(other)).facts.all(f.Outage)
+    assert outage.service == "oracle"
+    assert outage.until - outage.since >= 10
+    assert await house.rows("SELECT prio, kind FROM inbox WHERE lane = 'other' AND status = 0") == [(3, "outage")]
