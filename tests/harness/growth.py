@@ -14,7 +14,8 @@ LEAST_MEASURED_SECONDS: Final = 1_200.0
 """After the warm-up; over less, the noise of an allocator is no slope."""
 BYTES_AN_HOUR: Final = 4_000_000
 FILES_AN_HOUR: Final = 4
-THREADS_AN_HOUR: Final = 2
+MOST_THREADS: Final = 40
+"""Pools fill slowly up to their bounds, so a slope says nothing of them."""
 LARGEST_JOURNAL: Final = 64_000_000
 
 
@@ -92,15 +93,16 @@ class Growth:
 
     @property
     def wrong(self) -> list[str]:
-        """What grew beyond its bound. The journal is bounded at any length of a run."""
+        """What grew beyond its bound. Journal and threads are bounded at any length of a run."""
         journal = max((sample.journal_bytes for sample in self.samples), default=0)
+        threads = max((sample.threads for sample in self.samples), default=0)
         found = [f"the journal was {journal} bytes"] if journal > LARGEST_JOURNAL else []
+        found += [f"there were {threads} threads"] if threads > MOST_THREADS else []
         if not self.is_measured:
             return found
         slopes = {
             f"memory grows by more than {BYTES_AN_HOUR} bytes an hour": self.memory_an_hour - BYTES_AN_HOUR,
             "open files grow": self.an_hour(lambda sample: sample.files) - FILES_AN_HOUR,
-            "threads grow": self.an_hour(lambda sample: sample.threads) - THREADS_AN_HOUR,
         }
         return found + [f"{what} (beyond it: {over:.1f})" for what, over in slopes.items() if over > 0]
 
