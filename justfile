@@ -36,6 +36,10 @@ unit *ARGS:
 e2e *ARGS:
     @pytest -n auto --dist loadgroup -m e2e tests/e2e "$@"
 
+# Measure branch coverage: all of the domain, with --all the rest too; fails below the floors
+coverage *ARGS:
+    @python -m tests.harness.coverage "$@"
+
 # Format the code
 fmt:
     ruff check --fix --quiet . || true
@@ -82,9 +86,14 @@ migrate *ARGS:
 mine N="1" *ARGS:
     @python -m coordinator.cli.main mine "$@"
 
-# Kill the coordinator at every boundary while its services fail, then ask the outside world what was lost
+# Kill the coordinator at every boundary while its services fail; with `--sim` outages and failures on a virtual clock
 chaos *ARGS:
-    @python -m tests.harness.chaos "$@"
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if [ "${1:-}" = --sim ]; then shift; exec python -m tests.harness.sim "$@"; fi
+    if [ "${1:-}" = --shuffles ]; then shift; exec python -m tests.harness.shuffles "$@"; fi
+    if [ "${1:-}" = --traces ]; then shift; exec python -m tests.harness.traces "$@"; fi
+    exec python -m tests.harness.chaos "$@"
 
 # Let competitions come and go for `--hours H`, and measure what grows
 soak *ARGS:

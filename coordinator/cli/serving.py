@@ -22,8 +22,8 @@ from coordinator_core.secret import Secret
 START_SECONDS: Final = 60.0
 REQUESTS_SECONDS: Final = 5.0
 """For requests that are inside when we are told to stop."""
-STOP_SECONDS: Final = 14.0
-"""For everything. Whoever told us waits 15 s, and the database has to be closed."""
+STOP_SECONDS: Final = 12.0
+"""For everything up to the end of the engine. Whoever told us waits 15 s, and socket and database have to be closed."""
 SERVER_SECONDS: Final = 2.0
 LISTEN_POLL_SECONDS: Final = 0.05
 EXIT_DRAINED: Final = 0
@@ -49,8 +49,8 @@ async def serve(
     parent: int | None = None,
     observer: EngineObserver = UNOBSERVED,
 ) -> int:
-    """Serve until SIGTERM, SIGINT or the end of the process `parent`; the code to exit with. A second signal ends the
-    process at once.
+    """Serve until SIGTERM, SIGINT or the end of the process `parent`; the code to exit with. The same signal again ends
+    the process at once.
 
     Raises InvalidInput, Refused or a PortError with one sentence when it cannot start.
     """

@@ -27,7 +27,7 @@ from coordinator_core.secret import Secret
 from coordinator_core.units import UnixTime
 
 EXIT_REFUSED: Final = 78
-"""As sysexits' EX_CONFIG: starting again changes nothing, somebody has to act."""
+"""As sysexits' EX_CONFIG. A service manager may try on: a clock that is wrong after power loss is soon set."""
 SHOWN: Final = 3
 PATIENCE_SECONDS: Final = 5.0
 

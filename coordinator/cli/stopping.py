@@ -1,4 +1,4 @@
-"""Being told to stop: the first signal asks, the second ends the process at once, whatever it does."""
+"""Being told to stop: a signal asks, the same signal again ends the process at once, whatever it does."""
 
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ class Stop:
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
-        """Stop, please. From now on a signal does what it does by default: the kernel ends us, event loop or not."""
+        """Stop, please."""
         if not self._asked.is_set():
             log.info("stopping")
         self._asked.set()
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+
+    def _heard(self, number: signal.Signals) -> None:
+        """From now on this signal does what it does by default: the kernel ends us, event loop or not. The other one
+        still asks: Ctrl-C in a terminal is followed by a SIGTERM of whoever started us there.
+        """
+        self.ask()
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)
 
     async def asked(self) -> None:
         """Waits until somebody asked."""
@@ -42,7 +46,7 @@ class Stop:
         """SIGTERM and SIGINT ask. Needs a running event loop in the main thread."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
-            loop.add_signal_handler(number, self.ask)
+            loop.add_signal_handler(number, self._heard, number)
         try:
             yield
         finally:

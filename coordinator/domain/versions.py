@@ -6,7 +6,7 @@ release, or of a tag that nobody knows, are refused, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast, get_args
 
 import msgspec
@@ -47,7 +47,7 @@ class Codec(Generic[T]):
 
     def __init__(self, kind: str, union: Any, upcasters: Upcasters | None = None) -> None:
         self.kind = kind
-        self.types: Mapping[str, type[msgspec.Struct]] = {_tag(member): member for member in _members(union)}
+        self.types: Mapping[str, type[msgspec.Struct]] = {_tag(member): member for member in get_args(union)}
         self._union = union
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(union)
         self._upcasters = dict(upcasters or {})
@@ -89,14 +89,6 @@ class Codec(Generic[T]):
         except (msgspec.MsgspecError, TypeError, ValueError) as error:
             raise UnreadableRow(name, f"cannot be cast up from version {version}: {error}") from error
         return msgspec.json.encode(value)
-
-
-def _members(union: Any) -> Iterator[type[msgspec.Struct]]:
-    for member in get_args(union):
-        if get_args(member):
-            yield from _members(member)
-        else:
-            yield member
 
 
 def _tag(member: type[Any]) -> str:

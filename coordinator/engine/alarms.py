@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from coordinator.engine.components import Child, ChildState, Component
+from coordinator.engine.components import ChainState, Child, ChildState, Component
 from coordinator.engine.health import LAG_BLOCKS, LATE_DUTY_SECONDS, LATE_INBOX_SECONDS, SERVICES, Health
 from coordinator.engine.operators.attention import Attention, Kind, attention
 from coordinator.engine.operators.freezing import Freezer
@@ -40,6 +40,10 @@ _OF_COMPONENT: Final[Mapping[Component, tuple[AlertName, str]]] = {
     Component.DUTIES: (AlertName.DUTIES_LATE, f"a due duty waits for more than {LATE_DUTY_SECONDS:g} s"),
     Component.INBOX: (AlertName.INBOX_LATE, f"an inbox row waits for more than {LATE_INBOX_SECONDS:g} s"),
     Component.CHAIN_LAG: (AlertName.CHAIN_LAGS, f"the node is more than {LAG_BLOCKS} blocks ahead, or unknown"),
+}
+_OF_CHAIN: Final[Mapping[ChainState, AlertName]] = {
+    ChainState.FAILED: AlertName.CHAIN_FAILED,
+    ChainState.STALE: AlertName.CHAIN_STALE,
 }
 
 log = structlog.get_logger()
@@ -133,6 +137,8 @@ def of_health(health: Health) -> Iterator[Alert]:
             yield Alert(name, "", summary)
         else:
             yield Alert(AlertName.LOOP_STALLED, component.value, f"{component.value} does not turn")
+    if (named := _OF_CHAIN.get(report.chain.state)) is not None:
+        yield Alert(named, "", report.chain.reason)
     for child, state in report.children.items():
         if state is ChildState.DEGRADED:
             yield Alert(AlertName.LOOP_DEGRADED, child.value, f"the {child.value} loop keeps dying, or does not end")

@@ -125,8 +125,10 @@ class Dependencies:
         return self._market
 
     def is_healthy(self, dependency: Dependency) -> bool:
-        """Whether a service is well: not from one flap to the next, as `away` is, but with hysteresis."""
-        return self._health[dependency].healthy
+        """Whether a service is well: not from one flap to the next, as `away` is, but with hysteresis. One that was not
+        asked yet is not.
+        """
+        return dependency in self._away and self._health[dependency].healthy
 
     async def run(self) -> None:
         """Ask for ever. The first round is `look`, before the loops start."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
-from coordinator.domain.competitions.states import AwaitingKeygen, AwaitingSigning, Competition
+from coordinator.domain.competitions.states import Competition
 from coordinator.domain.facts import Outage
 from coordinator.domain.lane import Lane
 from coordinator.domain.versions import UnreadableRow
@@ -32,6 +32,7 @@ from coordinator.engine.operators.acting import House
 from coordinator.engine.operators.attention import Attention
 from coordinator.engine.operators.freezing import Freezer
 from coordinator.engine.operators.settling_only import SettleOnly
+from coordinator.engine.outages import CLOSING
 from coordinator.engine.retention import Retention
 from coordinator.engine.slots import DEFAULT_LIMITS
 from coordinator.engine.submit import NO_SECRETS, Decide, UnknownCompetition, submit
@@ -45,7 +46,6 @@ from coordinator.engine.worker import Worker
 from coordinator.ports.alerts import AlertSink
 from coordinator_core.errors import Fault, Misuse
 
-WINDOWED = (AwaitingKeygen, AwaitingSigning)
 LEAST_DOWNTIME = 3
 """Seconds: a shorter silence of a competition is no outage."""
 START_PRIORITY = 1
@@ -135,10 +135,10 @@ class Engine:
     async def _note_downtime(self) -> None:
         """We were down ourselves since a competition was last active: that time does not count against its players."""
         now = self.clock.wall()
-        for lane in await self.store.lanes():
-            state = await self._readable(lane)
+        # Only those in their closing: however many others are open, a start takes no longer.
+        for lane in await self.store.going_in(CLOSING):
             last = await self.store.last_activity(lane)
-            if last is None or not isinstance(state, WINDOWED):
+            if last is None or await self._readable(lane) is None:
                 continue
             if now - last >= LEAST_DOWNTIME:
                 outage = Outage(service="coordinator", since=last, until=now)
@@ -164,7 +164,11 @@ class Engine:
     def new_money(self) -> NewMoney:
         """Whether new money may come in, as every service last said."""
         money = self.money
-        return NewMoney(self.dependencies.market, self.dependencies.away, self.freezer.frozen, house=money.pauses(), able=money.handshake.lacking)
+        return NewMoney(
+            *(self.dependencies.market, self.dependencies.away, self.freezer.frozen),
+            house=money.pauses(),
+            able=money.handshake.lacking,
+        )
 
     async def escalation(self) -> str:
         """Waits for the reason why this process has to end: a loop that money hangs on cannot be kept alive. Raises

@@ -27,6 +27,8 @@ AGES: Final[Mapping[Leftover, int]] = {
     Leftover.DUTIES: 30 * _DAY,
     Leftover.ATTEMPTS: 90 * _DAY,
     Leftover.WATCHES: 30 * _DAY,
+    Leftover.BLOCKS: 7 * _DAY,
+    Leftover.ALERTS: 90 * _DAY,
 }
 
 log = structlog.get_logger()

@@ -24,9 +24,15 @@ Allowed = Callable[[str, int], int]
 """(channel, free slots) → how many of them may be used now."""
 
 
-def fair_share(limit: int) -> int:
+IN_TURN: Final = frozenset({Channel.LOCAL.value})
+"""Duties of one competition that must not overlap: coins that an attempt reserves a moment after they were given back
+would stay reserved for ever. An attempt that nobody wants any more counts until it has ended.
+"""
+
+
+def fair_share(channel: str, limit: int) -> int:
     """The most slots of a channel that one competition gets: half of them, so that the next one finds one free."""
-    return max(1, (limit + 1) // 2)
+    return 1 if channel in IN_TURN else max(1, (limit + 1) // 2)
 
 
 class Slots:
@@ -55,7 +61,7 @@ class Slots:
         """Competitions that have their share of a channel."""
         found: dict[str, set[str]] = {}
         for (channel, lane), count in self._lanes.items():
-            if count >= fair_share(self._limits[channel]):
+            if count >= fair_share(channel, self._limits[channel]):
                 found.setdefault(channel, set()).add(lane)
         return found
 
@@ -87,7 +93,7 @@ class Slots:
     def _of_channel(self, channel: str, duties: Sequence[Due], free: int) -> Iterable[str]:
         lanes = Counter({lane: count for (of, lane), count in self._lanes.items() if of == channel})
         left = list(duties)
-        share = fair_share(self._limits[channel])
+        share = fair_share(channel, self._limits[channel])
         while free and (left := [duty for duty in left if lanes[duty.lane] < share]):
             urgency = self._class(channel, {duty.urgency for duty in left})
             # Who has least gets next; among equals who waits longest.

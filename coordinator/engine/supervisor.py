@@ -106,6 +106,7 @@ class Supervisor:
         self._watch = asyncio.create_task(self._look_for_silence(), name="supervise silence")
         for task in (*self._tasks.values(), self._watch):
             task.add_done_callback(self._unwatched)
+        log.info("loops started", children=[child.value for child in self._wards])
 
     async def escalation(self) -> str:
         """Waits for the reason why the process has to end."""

@@ -16,7 +16,7 @@ import structlog
 from coordinator.domain.protection import moves_while_stopped
 from coordinator.domain.versions import UnreadableRow
 from coordinator.engine import codec
-from coordinator.engine.apply import Applied, InvariantViolation, decide, world_of
+from coordinator.engine.apply import TERMINAL, Applied, InvariantViolation, decide, world_of
 from coordinator.engine.auditor import moments
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.components import Child
@@ -29,6 +29,8 @@ from coordinator.ports.store import InboxClass, Store, Wake
 
 FIRST_SECONDS: Final = 300.0
 EVERY_SECONDS: Final = 3_600.0
+PAUSE_SECONDS: Final = 0.02
+"""Between two competitions: about three quarters of the time are left to the work, however many there are."""
 TRIES: Final = 3
 """How often a competition is read again while blocks come in."""
 
@@ -60,6 +62,7 @@ class Sweep:
             self._vitals.beat(Child.SWEEP)
             if differences := await self._compare(lane):
                 found.append(await self._mend(lane, differences))
+            await asyncio.sleep(PAUSE_SECONDS)
         self._vitals.beat(Child.SWEEP)
         self.findings = tuple(found)
 
@@ -117,7 +120,9 @@ def differences_of(stored: Stored, applied: Applied) -> Iterator[tuple[Derived, 
         yield Derived.TIMER, _named(stored.wake, applied.wake)
     if stored.budget != applied.budget:
         yield Derived.BUDGET, _named(stored.budget, applied.budget)
-    for watch in applied.watches.keys() - stored.watches:
+    # Retention forgets what competitions that are over looked for.
+    ended = codec.tag(applied.state) in TERMINAL
+    for watch in () if ended else applied.watches.keys() - stored.watches:
         yield Derived.WATCH, f"{watch.keytype} {watch.key}"
 
 

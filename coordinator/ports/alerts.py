@@ -20,6 +20,8 @@ class AlertName(StrEnum):
     DUTIES_LATE = "duties_late"
     INBOX_LATE = "inbox_late"
     CHAIN_LAGS = "chain_lags"
+    CHAIN_FAILED = "chain_failed"
+    CHAIN_STALE = "chain_stale"
     DEPENDENCY_AWAY = "dependency_away"
     LIVENESS_VIOLATION = "liveness_violation"
     STATE_TOO_OLD = "state_too_old"

@@ -76,6 +76,10 @@ class Leftover(StrEnum):
     """The log of attempts, so long ago."""
     WATCHES = "watches"
     """What competitions that ended so long ago looked for in blocks."""
+    BLOCKS = "blocks"
+    """Headers so old, and so deep, that no reorg reaches them, and that no competition has anything in."""
+    ALERTS = "alerts"
+    """Troubles that were over so long ago."""
 
 
 class OperatorWrites(Protocol):

@@ -338,10 +338,6 @@ class Transaction(AlertWrites, AuditWrites, OperatorWrites, Protocol):
         """Store a block below the cursor if none is stored at its height; True when it is stored now."""
         ...
 
-    async def tell_lanes(self, lanes: Collection[str], prio: int, kind: str, now: UnixTime) -> None:
-        """An inbox row of the chain for each lane, whatever it was told before."""
-        ...
-
     async def drop_tip(self) -> Sequence[str]:
         """Roll the cursor one block back; the lanes that lost a hit."""
         ...
@@ -358,8 +354,8 @@ class Store(AlertReads, AuditReads, MeasuringReads, OperatorReads, MoneyReads, P
         """A competition as of now, read only."""
         ...
 
-    async def lanes(self) -> Sequence[str]:
-        """All competitions, newest first."""
+    async def lanes(self, *, limit: int | None = None, before: str | None = None) -> Sequence[str]:
+        """Competitions, newest first: at most `limit`, older than `before`."""
         ...
 
     async def transitions(self, lane: str) -> Sequence[TransitionRow]:

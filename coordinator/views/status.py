@@ -37,8 +37,8 @@ class StatusPage:
     paused: Sequence[Trouble]
     """Why no competition sells tickets now."""
     chain: str
-    competitions: Sequence[tuple[str, int]]
-    """Number of competitions by state, in the states' alphabetical order."""
+    competitions: Sequence[tuple[str, int]] | None
+    """Number of competitions by state, in the states' alphabetical order; None while they cannot be counted."""
 
 
 def paused(money: NewMoney, now: UnixTime) -> tuple[Trouble, ...]:
@@ -73,7 +73,7 @@ def page(report: Report, money: NewMoney, progress: Progress | None, now: UnixTi
         away=away(money, now),
         paused=paused(money, now),
         chain=_chain(report.work.chain_lag_blocks),
-        competitions=tuple((counts(progress) or {}).items()),
+        competitions=None if (found := counts(progress)) is None else tuple(found.items()),
     )
 
 

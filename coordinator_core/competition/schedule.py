@@ -53,8 +53,12 @@ def may_broadcast_funding(terms: Terms, tip: Height, now: UnixTime) -> bool:
     """Funding is first broadcast only up to F and 18 slow blocks before the observation, so nobody has a
     free option.
     """
-    on_time = now <= terms.observation.window.start - FUNDING_RESERVE_SECONDS
-    return tip <= terms.schedule.funding_deadline and on_time
+    return tip <= terms.schedule.funding_deadline and now <= latest_funding(terms)
+
+
+def latest_funding(terms: Terms) -> UnixTime:
+    """The last moment at which funding is first broadcast."""
+    return UnixTime(terms.observation.window.start - FUNDING_RESERVE_SECONDS)
 
 
 def time_left_to_close(terms: Terms, now: UnixTime) -> Seconds:

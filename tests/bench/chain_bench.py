@@ -151,13 +151,13 @@ async def competitions(store: SqliteStore, first: int, count: int, *, ended: boo
 
 
 async def watch(store: SqliteStore, lane: str, blocks: Sequence[tuple[str, bytes]], some: int) -> None:
-    """A competition looks for the last transaction of every so-manieth block."""
+    """A competition looks for a spend by the last transaction of every so-manieth block, in what is to come."""
     keys: dict[Watch, Height] = {}
     for number, (block_hash, raw) in enumerate(blocks):
         if number % some == 0:
             served = Served("node", raw, block_hash, Height(FIRST + number), UnixTime(TIME))
             found = (await checked_block(served, Network.REGTEST)).transactions[-1]
-            keys[Watch("o", str(found.spends[0]))] = Height(FIRST + number)
+            keys[Watch("o", str(found.spends[0]))] = Height(FIRST + 1 + number)
     async with store.write() as tx:
         if await tx.load(lane) is None:
             await tx.create_lane(lane, b"{}", "created", UnixTime(0))
@@ -198,17 +198,18 @@ async def block() -> Row:
         await competitions(store, 0, COMPETITIONS, ended=False)
         await watch(store, "lane", [(block_hash, raw)], 1)
         served = Served("node", raw, block_hash, Height(FIRST), UnixTime(TIME))
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         found = await checked_block(served, Network.REGTEST)
         parsed = time.perf_counter()
         async with store.write() as tx:
             await tx.add_block(found)
             searching = time.perf_counter()
             lanes = await add_hits(tx, [found])
-            searched = time.perf_counter()
+            searched, worked = time.perf_counter(), time.process_time() - worked
         assert lanes == {"lane"}
     return {
         "full_block_ms": 1_000 * (searched - searching + parsed - began),
+        "full_block_cpu_ms": 1_000 * worked,
         "parse_ms": 1_000 * (parsed - began),
         "look_up_ms": 1_000 * (searched - searching),
         "watches": float(COMPETITIONS * WATCHES_EACH),
@@ -241,9 +242,9 @@ async def catch_up() -> Row:
     """The same blocks one after the other in a transaction each, and as the product does it."""
     blocks = chain_of(SMALL_BLOCKS + 1, SMALL, random.Random(3))
     async with opened() as store:
-        await watch(store, "lane", blocks, 7)
         node = SimulatedNode(blocks)
         loop = await started(store, node)
+        await watch(store, "lane", blocks[1:], 7)
         began = time.perf_counter()
         for height in range(FIRST + 1, FIRST + 1 + ONE_BY_ONE):
             found = await node.block_at(Height(height))
@@ -251,13 +252,18 @@ async def catch_up() -> Row:
             await loop._forward([found])
         slow = ONE_BY_ONE / (time.perf_counter() - began)
     async with opened() as store:
-        await watch(store, "lane", blocks, 7)
         loop = await started(store, SimulatedNode(blocks))
-        began = time.perf_counter()
+        await watch(store, "lane", blocks[1:], 7)
+        began, worked = time.perf_counter(), time.process_time()
         await follow(loop)
-        fast = SMALL_BLOCKS / (time.perf_counter() - began)
-        assert await hits(store) == len(range(0, SMALL_BLOCKS + 1, 7))
-    return {"blocks_a_second": fast, "one_by_one_a_second": slow, "times_one_by_one": fast / slow}
+        fast, worked = SMALL_BLOCKS / (time.perf_counter() - began), time.process_time() - worked
+        assert await hits(store) == len(range(0, SMALL_BLOCKS, 7))
+    return {
+        "blocks_a_second": fast,
+        "one_by_one_a_second": slow,
+        "times_one_by_one": fast / slow,
+        "cpu_ms_a_block": 1_000 * worked / SMALL_BLOCKS,
+    }
 
 
 async def hits(store: SqliteStore) -> int:
@@ -271,10 +277,10 @@ async def reorg() -> Row:
     old = chain_of(60, SMALL, dice)
     new = old[:54] + chain_of(7, SMALL, dice, previous=old[53][0])
     async with opened() as store:
-        await watch(store, "lane", old, 5)
-        await watch(store, "lane", new[54:], 2)
         node = SimulatedNode(old)
         loop = await started(store, node)
+        await watch(store, "lane", old[1:], 5)
+        await watch(store, "lane", new[54:], 2)
         await follow(loop)
         node.blocks = new
         began = time.perf_counter()
@@ -284,7 +290,7 @@ async def reorg() -> Row:
             stored = [
                 row[0] for row in await connection.exec_driver_sql("SELECT hash FROM chain_block ORDER BY height")
             ]
-        agrees = stored == [block_hash for block_hash, _ in new] and await hits(store) == 11 + 4
+        agrees = stored == [block_hash for block_hash, _ in new] and await hits(store) == len(range(1, 54, 5)) + 4
     return {"reorg_ms": 1_000 * took, "reorg_agrees": float(agrees)}
 
 

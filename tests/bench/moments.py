@@ -43,8 +43,8 @@ class Moments(Unobserved):
         self.changed.set()
 
     async def until(self, ready: Callable[[], bool]) -> None:
-        """Raises TimeoutError after a minute."""
-        async with asyncio.timeout(60):
+        """Raises TimeoutError after five minutes."""
+        async with asyncio.timeout(300):
             while not ready():
                 self.changed.clear()
                 await self.changed.wait()

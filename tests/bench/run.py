@@ -1,5 +1,5 @@
 """`./dev bench`: what contracts cost here and in dlctix 0.2.2 in the same run, and whether the targets are met;
-`./dev bench SECTION` measures another part (`timers`), with options of its own.
+`./dev bench SECTION` measures another part (`chain`, `engine`, `timers`), with options of its own.
 
 Prints a table, then one line of JSON. Every measurement is a process of its own on one thread. Times are processor
 time, which other work on the machine disturbs less than the wall clock; of the repetitions the quickest time and the
@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.bench import dlc_bench, timers_bench
+from tests.bench import chain_bench, dlc_bench, engine_bench, timers_bench
 from tests.peers.dlctix_peer import DlctixPeer, PeerUnavailable, build_peers, cargo_version
 
 SHAPES = ((3, 1), (10, 3), (20, 2), (25, 1), (20, 3))
@@ -31,7 +31,11 @@ TARGETS = {
 NEGLIGIBLE_MS = 5.0
 
 Row = dict[str, Any]
-SECTIONS: Mapping[str, Callable[[Sequence[str]], int]] = {"timers": timers_bench.main}
+SECTIONS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "chain": chain_bench.main,
+    "engine": engine_bench.main,
+    "timers": timers_bench.main,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

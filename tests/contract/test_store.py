@@ -18,7 +18,10 @@ from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.adapters.store.transaction import StaleRevision
 from coordinator.domain import facts as f
 from coordinator.domain.facts import Fact, HoldState
+from coordinator.ports.auditing import Moments
 from coordinator.ports.bitcoin import Block
+from coordinator.ports.money import OpenBook, ReservedCoin
+from coordinator.ports.operating import Act
 from coordinator.ports.store import BlockHeader, Hit, Search, Store, Wake, Watch
 from coordinator_core.errors import InvalidInput
 from coordinator_core.units import Height, UnixTime
@@ -381,6 +384,98 @@ class TestTimers:
             assert await tx.finish_inbox("other", UnixTime(8)) == 1
 
 
+class TestAudit:
+    """What the auditor and the sweep read."""
+
+    @pytest.fixture
+    async def idle(self, store: Store) -> Store:
+        """Two competitions that nothing drives."""
+        async with store.write() as tx:
+            for lane in ("lane", "other"):
+                await tx.finish_inbox(lane, NOW)
+                await tx.set_wake(lane, Wake())
+                await tx.want_duties(lane, {}, 0.0)
+        return store
+
+    async def test_a_duty_a_timer_and_news_drive(self, idle: Store) -> None:
+        assert sorted(await idle.undriven(9)) == ["lane", "other"]
+        assert len(await idle.undriven(1)) == 1
+        for drive in ("duty", "timer", "news"):
+            async with idle.write() as tx:
+                assert await tx.is_undriven("lane")
+                if drive == "duty":
+                    await tx.want_duties("lane", {"lane/a": ("chain", "a", b"{}")}, 0.0)
+                if drive == "timer":
+                    await tx.set_wake("lane", Wake(height=Height(10**6)))
+                if drive == "news":
+                    await tx.wake_lanes(["lane"], 6, "audit", "audit", NOW)
+                assert not await tx.is_undriven("lane")
+            assert list(await idle.undriven(9)) == ["other"]
+            async with idle.write() as tx:
+                await tx.want_duties("lane", {}, 0.0)
+                await tx.set_wake("lane", Wake())
+                await tx.finish_inbox("lane", NOW)
+
+    async def test_who_is_stopped_or_over_needs_no_drive(self, idle: Store) -> None:
+        async with idle.write() as tx:
+            await tx.quarantine("lane", "why", NOW)
+            record = await tx.load("other")
+            assert record is not None
+            await tx.save_state(record, [("created", "cancelled", "why")], STATE, NOW, terminal=True)
+        assert list(await idle.undriven(9)) == []
+
+    async def test_a_watch_alone_drives_nothing(self, idle: Store) -> None:
+        async with idle.write() as tx:
+            await tx.set_watches("lane", {Watch("t", "aa"): Height(1)})
+        assert "lane" in await idle.undriven(9)
+
+    async def test_late_by_each_clock_and_not_a_moment_sooner(self, store: Store) -> None:
+        def at(value: int) -> Moments:
+            return Moments(wall=UnixTime(value), domain=UnixTime(value), median=UnixTime(value), height=Height(value))
+
+        for budget in (
+            Wake(wall=UnixTime(9)),
+            Wake(domain=UnixTime(9)),
+            Wake(median=UnixTime(9)),
+            Wake(height=Height(9)),
+        ):
+            async with store.write() as tx:
+                await tx.set_wake("lane", Wake(), budget)
+            assert list(await store.late(at(9), 9)) == []
+            (row,) = await store.late(at(10), 9)
+            assert (row.lane, row.state) == ("lane", "created")
+        async with store.write() as tx:
+            await tx.set_wake("lane", Wake())
+        assert list(await store.late(at(10), 9)) == []
+
+    async def test_late_once_although_by_two_clocks(self, store: Store) -> None:
+        async with store.write() as tx:
+            await tx.set_wake("lane", Wake(), Wake(wall=UnixTime(1), height=Height(1)))
+            await tx.set_wake("other", Wake(), Wake(wall=UnixTime(1)))
+            await tx.quarantine("other", "why", NOW)
+        now = Moments(wall=UnixTime(9), domain=UnixTime(9), median=UnixTime(9), height=Height(9))
+        assert [row.lane for row in await store.late(now, 9)] == ["lane"]
+
+    async def test_everything_that_follows_is_read_at_once(self, idle: Store) -> None:
+        async with idle.write() as tx:
+            await tx.want_duties("lane", {"lane/a": ("chain", "a", b"{}"), "lane/b": ("chain", "b", b"{}")}, 0.0)
+            await tx.want_duties("lane", {"lane/a": ("chain", "a", b"{}")}, 0.0)
+            await tx.set_wake("lane", Wake(wall=UnixTime(7), median=UnixTime(8)), Wake(height=Height(9)))
+            await tx.set_watches("lane", {Watch("t", "aa"): Height(1), Watch("o", "bb:0"): Height(1)})
+        found = await idle.stored("lane")
+        assert found is not None
+        assert found.record.id == "lane"
+        assert found.duties == {"lane/a": "open"}
+        assert found.watches == {Watch("t", "aa"), Watch("o", "bb:0")}
+        assert found.wake == Wake(wall=UnixTime(7), median=UnixTime(8))
+        assert found.budget == Wake(height=Height(9))
+        assert not found.news
+        async with idle.write() as tx:
+            await tx.wake_lanes(["lane"], 6, "sweep", "sweep", NOW)
+        assert (await idle.stored("lane")).news  # type: ignore[union-attr]
+        assert await idle.stored("nobody") is None
+
+
 class TestChain:
     async def test_cursor_and_hits_move_together_and_back(self, store: Store) -> None:
         first, second = block(1), block(2)
@@ -484,14 +579,6 @@ class TestChain:
         assert record is not None
         assert record.confirmed == {"tx": 4}
         assert await store.tip() == header(block(9))
-
-    async def test_every_telling_of_the_chain_is_heard(self, store: Store) -> None:
-        async with store.write() as tx:
-            for _ in range(2):
-                await tx.tell_lanes({"other", "lane"}, 2, "block", NOW)
-            await tx.tell_lanes((), 2, "block", NOW)
-            assert await tx.finish_inbox("lane", NOW) == 2
-            assert await tx.finish_inbox("other", NOW) == 2
 
 
 class TestDurability:
@@ -610,3 +697,74 @@ async def test_a_fact_that_arrives_late_takes_nothing_back(store: Store) -> None
     assert record.facts.get(f.Invoice, settled.payment_hash) == settled
     assert await put(store, b.ticket("entry-1", 2))
     assert not await put(store, b.ticket("entry-1", 1))
+
+
+class TestMoney:
+    """What comparisons with the outside read over all competitions."""
+
+    async def books(self, store: Store, *kinds: type[Fact]) -> dict[str, OpenBook]:
+        return {book.lane: book async for book in store.open_books(kinds)}
+
+    async def end(self, store: SqliteStore, lane: str) -> None:
+        async with store.write() as tx:
+            record = await tx.load(lane)
+            assert record is not None
+            await tx.save_state(record, STEP, STATE, NOW, terminal=True)
+
+    async def test_facts_of_some_kinds_of_everything_that_goes_on(self, store: SqliteStore) -> None:
+        await put(store, b.ticket("entry-1"), b.invoice("entry-1"), b.pinned())
+        found = await self.books(store, f.Ticket, f.Invoice)
+        assert found.keys() == {"lane", "other"}
+        assert found["lane"].facts.all(f.Ticket) == (b.ticket("entry-1"),)
+        assert found["lane"].facts.all(f.Invoice) == (b.invoice("entry-1"),)
+        assert found["lane"].facts.all(f.Pinned) == ()
+        assert (found["other"].quarantined, found["other"].unreadable, found["other"].confirmed) == (None, None, set())
+
+    async def test_one_that_is_over_counts_while_it_has_something_to_do(self, store: SqliteStore) -> None:
+        await want(store, "ln.pay")
+        await self.end(store, "lane")
+        await self.end(store, "other")
+        assert (await self.books(store)).keys() == {"lane"}
+        async with store.write() as tx:
+            await tx.want_duties("lane", {}, 0.0)
+        assert await self.books(store) == {}
+        assert await store.oldest_open() is None
+
+    async def test_a_row_that_cannot_be_read_hides_no_other_competition(self, store: SqliteStore) -> None:
+        await put(store, b.ticket("entry-1"))
+        async with store.write() as tx:
+            await tx.put_facts("other", [b.ticket("entry-2")], "test", NOW)
+        async with store.write_connection() as connection:
+            await connection.exec_driver_sql("UPDATE fact SET v = 9 WHERE lane = 'lane'")
+        found = await self.books(store, f.Ticket)
+        assert "version 9" in (found["lane"].unreadable or "")
+        assert found["other"].facts.all(f.Ticket) == (b.ticket("entry-2"),)
+
+    async def test_stopped_ones_and_what_is_in_the_chain(self, store: SqliteStore) -> None:
+        async with store.write() as tx:
+            await tx.quarantine("lane", "a contradiction", NOW)
+            await tx.add_block(block(1))
+            await tx.add_hits(header(block(1)), [Hit("other", Watch("t", "aa" * 32), "aa" * 32)])
+        found = await self.books(store)
+        assert found["lane"].quarantined == "a contradiction"
+        assert found["other"].confirmed == {"aa" * 32}
+
+    async def test_more_of_them_than_one_question_asks_for(self, store: SqliteStore) -> None:
+        for n in range(450):
+            async with store.write() as tx:
+                await tx.create_lane(f"more-{n:03}", STATE, "created", UnixTime(5))
+        assert len(await self.books(store)) == 452
+        assert await store.oldest_open() == 5
+
+    async def test_unique_resources_reserved_coins_and_acts(self, store: SqliteStore) -> None:
+        async with store.write() as tx:
+            await tx.reserve("payout:aa", "lane", "prize/1")
+            await tx.reserve("coin:bb:0", "lane", "funding/1")
+            await tx.record_act(Act(dkey="1", who="w", act="explain", subject="aa", reason="r"), b"{}", NOW)
+            await tx.record_act(Act(dkey="2", who="w", act="retry", subject="bb", reason="r"), b"{}", NOW)
+        names = {"payout:aa", "payout:bb", *(f"hash:{n}" for n in range(1_000))}
+        assert await store.taken(names) == {"payout:aa"}
+        assert await store.taken([]) == frozenset()
+        assert await store.reserved_coins() == [ReservedCoin("lane", "bb:0")]
+        assert await store.acted_on("explain") == {"aa"}
+        assert await store.acted_on("freeze") == frozenset()

@@ -134,3 +134,12 @@ async def test_lanes_are_found_by_their_state(store: Store) -> None:
         await tx.create_lane("a signing one", b"{}", "awaiting_signing", NOW)
         assert await tx.lanes_in(("awaiting_signing", "awaiting_keygen")) == ["a signing one"]
         assert len(await tx.lanes_in(("created", "awaiting_signing"))) == 4
+
+
+async def test_lanes_that_are_stopped_are_not_going(store: Store) -> None:
+    async with store.write() as tx:
+        await tx.create_lane("a signing one", b"{}", "awaiting_signing", NOW)
+        await tx.create_lane("a stopped one", b"{}", "awaiting_signing", NOW)
+        await tx.quarantine("a stopped one", "contradiction", NOW)
+    assert await store.going_in(("awaiting_signing", "awaiting_keygen")) == ["a signing one"]
+    assert await store.going_in(()) == []

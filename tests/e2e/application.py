@@ -368,7 +368,9 @@ class TestApp:
         for one in competitions:
             try:
                 contract = await self.contract(one)
-            except KeyError:
+            except WorldError as error:
+                if "not_there_yet" not in str(error):
+                    raise
                 continue
             if await self._was_funded(contract):
                 money.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -135,3 +136,22 @@ def test_a_loop_that_cannot_live_ends_the_process_and_the_next_start_goes_on(hou
         served(process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == EXIT_DRAINED
+
+
+def test_without_keymeld_and_oracle_it_starts_and_says_what_is_away(house: House) -> None:
+    for name in ("keymeld", "oracle"):
+        house.stack.children[name].stop()
+    with house.coordinator() as process:
+        served(process)
+        status, body = house.ask("/api/v1/status")
+        assert status == 200
+        assert {one["dependency"] for one in json.loads(body)["away"]} == {"keymeld", "oracle"}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == EXIT_DRAINED
+
+
+def test_without_lightning_it_refuses_in_one_sentence(house: House) -> None:
+    house.stack.children["lightning"].stop()
+    with house.coordinator() as process:
+        assert process.wait(PATIENCE) == 1
+    assert house.log.read_text().strip().splitlines()[-1].startswith("coordinator: lightning")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from coordinator.cli.serving import EXIT_CUT_OFF
 from coordinator_core import bolt11
 from coordinator_core.dlc import Contract
 from coordinator_core.dlc.serialization import parameters_from_json
@@ -213,12 +214,15 @@ def database(records: Records) -> Iterator[str]:
         yield f"{lane} is quarantined: {reason}"
 
 
-def lives(counts: Counts) -> Iterator[str]:
-    """Nothing ended by itself; a SIGTERM ends with 0, soon, and leaves no lease."""
+def lives(counts: Counts, *, faults: bool = False) -> Iterator[str]:
+    """Nothing ended by itself; a SIGTERM ends with 0, soon, and leaves no lease. `faults`: services may hang, so that
+    something may be cut off.
+    """
     yield from counts.unexpected
     for one in counts.terminations:
         # Until a life listens to signals, the kernel ends it: it has not opened anything.
         right = one.code == 0 or (one.code == -signal.SIGTERM and not one.was_ready)
+        right |= faults and one.code == EXIT_CUT_OFF
         if not right or one.seconds > STOP_SECONDS:
             yield f"SIGTERM: exit {one.code} after {one.seconds:.1f} s"
         if one.leases:

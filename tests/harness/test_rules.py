@@ -210,6 +210,13 @@ def test_lives_that_ended_otherwise(counts: Counts, right: bool) -> None:
     assert (list(rules.lives(counts)) == []) is right
 
 
+def test_a_life_may_be_cut_off_where_services_hang() -> None:
+    counts = Counts(terminations=[Termination(12.5, 75)])
+    assert list(rules.lives(counts))
+    assert not list(rules.lives(counts, faults=True))
+    assert list(rules.lives(Counts(terminations=[Termination(12.5, 70)]), faults=True))
+
+
 @pytest.mark.parametrize(
     ("text", "right"),
     [

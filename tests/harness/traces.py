@@ -49,7 +49,8 @@ def _answers(d: Driver, dice: Dice) -> None:
 
 def _reorg(d: Driver, dice: Dice) -> None:
     depth = dice.choice([1, 1, 2, 2, 3, 4, 6])
-    d.reorg(depth, {dice.randrange(31) for _ in range(dice.randrange(4))}, lost=dice.random() < 0.3)
+    rivals = {dice.randrange(31) for _ in range(dice.randrange(4))}
+    d.reorg(depth, rivals, lost=dice.random() < 0.3, late=dice.randrange(depth + 1))
 
 
 ACTS: Mapping[str, tuple[int, Act]] = {
@@ -63,6 +64,7 @@ ACTS: Mapping[str, tuple[int, Act]] = {
     "answers": (3, _answers),
     "player": (2, lambda d, dice: d.player(_who(dice), dice.choice(["reserve", "pay", "seal", "approve", "key"]))),
     "ask": (4, lambda d, dice: d.ask(_who(dice), atomic=dice.random() < 0.5, patient=dice.random() < 0.7)),
+    "insist": (3, lambda d, dice: d.everybody_insists(atomic=dice.random() < 0.5)),
     "payment": (2, lambda d, dice: d.payment_ends(dice.randrange(31), dice.choice(list(Sent)[1:]))),
     "claim": (1, lambda d, dice: d.claim_on_chain(_who(dice))),
     "send": (2, lambda d, dice: d.somebody_sends(dice.randrange(31))),

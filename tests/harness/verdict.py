@@ -89,7 +89,7 @@ async def judge(evidence: Evidence, stuck: str) -> list[Row]:
         "oracle: events of the terms": rules.events(contests, records, directory / "oracle" / "oracle.sqlite3"),
         "books: balanced to the millisatoshi": await _books(evidence, contract_money),
         "database: whole": rules.database(records),
-        "lives: ended as ordered": rules.lives(world.lives.counts),
+        "lives: ended as ordered": rules.lives(world.lives.counts, faults=world.has_faults),
         "duties: nothing done was done again": Recording.read(world.lives.recording).done_again(),
         "log: no mistake of our own": rules.log(world.directory / "coordinator.log"),
     }

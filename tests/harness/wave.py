@@ -97,6 +97,8 @@ class Wave:
         await self._world.chain.pass_until(self.contests[0].known_terms.schedule.entries_close)
         await self._watched(*(self._close(p) for c in self._played for p in c.players))
         await self._until(self._played, "funding_broadcasted", "funding_confirmed", "awaiting_attestation")
+        # Blocks come fast here, and the funding has a last one to leave at.
+        await self._transactions_sent("funding")
         await self._until(self._played, "awaiting_attestation", each=self._world.chain.mine)
         await self._settle()
 

@@ -13,10 +13,18 @@ from coordinator.domain.duties import Channel
 from coordinator.engine.duty import Done, Outcome, Task
 from coordinator.engine.slots import DEFAULT_LIMITS
 from coordinator.engine.vitals import Vitals
+from coordinator.engine.worker import Worker
 from tests.support import lanes as b
 from tests.support.engines import KINDS, Bench, running
 
 CREATE = "oracle.create_event"
+
+
+class Asleep(Worker):
+    """Has no heartbeat while it sleeps, and so does not learn that its leases are gone."""
+
+    async def _beat(self) -> None:
+        await asyncio.Event().wait()
 
 
 @dataclass(frozen=True)
@@ -62,13 +70,17 @@ async def late_completions(path: Path, count: int) -> Late:
             async with bench.store.write_connection() as connection:
                 # Only these duties are due: the others would claim slots and time.
                 await connection.exec_driver_sql("UPDATE duty SET due_at = 9e12 WHERE kind != ?", (CREATE,))
-            first = bench.worker(answers=dict.fromkeys(KINDS, sleep), limits=limits, vitals=vitals)
+            first = Asleep(
+                *(bench.store, bench.clockwork, bench.wakeups, dict.fromkeys(KINDS, sleep)),
+                limits=limits,
+                vitals=vitals,
+            )
             async with running(first):
                 await claimed.wait()
                 async with bench.store.write_connection() as connection:
                     await connection.exec_driver_sql("UPDATE duty SET due_at = 0 WHERE kind = ?", (CREATE,))
                 second = bench.worker(answers=dict.fromkeys(KINDS, work), limits=limits)
-                await _all_done(bench, second)
+                await _all_done(second)
                 wake.set()
                 while first.running:
                     await bench.wakeups.duties.wait()
@@ -78,7 +90,7 @@ async def late_completions(path: Path, count: int) -> Late:
             return Late(count, _stale(vitals), await bench.number(facts), await bench.number(ended))
 
 
-async def _all_done(bench: Bench, worker: Any) -> None:
+async def _all_done(worker: Worker) -> None:
     """Without the housekeeping of a start, which belongs to a process that is alone."""
     async with asyncio.TaskGroup() as group:
         assert await worker._claim(group)

@@ -32,6 +32,8 @@ _COINBASE: Final = bytes(32) + b"\xff\xff\xff\xff"
 _COMMITMENT: Final = b"\x6a\x24\xaa\x21\xa9\xed"
 """How the output that commits to the witnesses begins (BIP141)."""
 _COMMITMENT_BYTES: Final = 38
+_LONGER: Final = {0xFD: 2, 0xFE: 4, 0xFF: 8}
+"""Bytes of a compact size behind its first one."""
 
 
 class ReadBlock(Struct, frozen=True):
@@ -149,9 +151,9 @@ class _Transactions:
         self._wtxids: list[bytes] = []
         self.seen: list[BlockTransaction] = []
         self.coinbase: list[bytes] = []
-        """Scripts of the first transaction's outputs."""
-        self.reserved = b""
-        """The first witness element of the first transaction."""
+        """Scripts of the first transaction's outputs, each with its length."""
+        self.reserved: list[bytes] = []
+        """Witness of the first transaction's first input, each element with its length."""
         count = self._count(LEAST_TRANSACTION_BYTES)
         for _ in range(count):
             self._transaction()
@@ -160,13 +162,14 @@ class _Transactions:
 
     def check_witnesses(self) -> None:
         """The witnesses are those that the coinbase commits to; without a commitment there are none (BIP141)."""
-        committed = [s for s in self.coinbase if s.startswith(_COMMITMENT) and len(s) >= _COMMITMENT_BYTES]
+        scripts = [script[1:] for script in self.coinbase]
+        committed = [s for s in scripts if s.startswith(_COMMITMENT) and len(s) >= _COMMITMENT_BYTES]
         if not committed:
             if self._wtxids != self.txids:
                 raise _differs("witnesses that nothing commits to")
             return
-        root = merkle_root([bytes(32), *self._wtxids[1:]])
-        if _double(root + self.reserved) != committed[-1][len(_COMMITMENT) : _COMMITMENT_BYTES]:
+        root, reserved = merkle_root([bytes(32), *self._wtxids[1:]]), b"".join(self.reserved)
+        if _double(root + reserved[1:]) != committed[-1][len(_COMMITMENT) : _COMMITMENT_BYTES]:
             raise _differs("the witnesses are not those of the block")
 
     def _transaction(self) -> None:
@@ -193,49 +196,55 @@ class _Transactions:
         self.seen.append(BlockTransaction(txid[::-1].hex(), spent))
 
     def _inputs(self) -> list[bytes]:
-        raw = self._raw
         spends: list[bytes] = []
-        for _ in range(self._count(41)):
-            spends.append(raw[self._at : self._at + 36])
-            self._at += 36
-            length = self._compact()
-            self._at += length + 4
+        count, raw = self._count(41), self._raw
+        at = self._at
+        for _ in range(count):
+            spends.append(raw[at : at + 36])
+            at = self._over(at + 36) + 4
+        self._at = at
         return spends
 
     def _outputs(self, *, wanted: bool) -> list[bytes]:
         scripts: list[bytes] = []
-        for _ in range(self._count(9)):
-            self._at += 8
-            length = self._compact()
+        count, raw = self._count(9), self._raw
+        at = self._at
+        for _ in range(count):
+            began, at = at + 8, self._over(at + 8)
             if wanted:
-                scripts.append(self._raw[self._at : self._at + length])
-            self._at += length
+                scripts.append(raw[began:at])
+        self._at = at
         return scripts
 
     def _witnesses(self, inputs: int, *, wanted: bool) -> None:
-        for _ in range(inputs):
-            for number in range(self._count(1)):
-                length = self._compact()
+        for number in range(inputs):
+            count = self._count(1)
+            at = self._at
+            for _ in range(count):
+                began, at = at, self._over(at)
                 if wanted and not number:
-                    self.reserved = self._raw[self._at : self._at + length]
-                self._at += length
+                    self.reserved.append(self._raw[began:at])
+            self._at = at
+
+    def _over(self, at: int) -> int:
+        """Behind the bytes that follow their length at `at`."""
+        first = self._raw[at]
+        if first < 0xFD:
+            return at + 1 + first
+        length = _LONGER[first]
+        return at + 1 + length + int.from_bytes(self._raw[at + 1 : at + 1 + length], "little")
 
     def _count(self, least_bytes_each: int) -> int:
         """The length of a list whose elements could still follow."""
-        number = self._compact()
-        if number * least_bytes_each > len(self._raw) - self._at:
+        raw, at = self._raw, self._at
+        number = raw[at]
+        self._at = at + 1
+        if number >= 0xFD:
+            self._at += _LONGER[number]
+            number = int.from_bytes(raw[at + 1 : self._at], "little")
+        if number * least_bytes_each > len(raw) - self._at:
             raise IndexError
         return number
-
-    def _compact(self) -> int:
-        raw, at = self._raw, self._at
-        first = raw[at]
-        if first < 0xFD:
-            self._at = at + 1
-            return first
-        length = {0xFD: 2, 0xFE: 4, 0xFF: 8}[first]
-        self._at = at + 1 + length
-        return int.from_bytes(raw[at + 1 : at + 1 + length], "little")
 
 
 def _outpoint(spent: bytes) -> Outpoint:

@@ -10,10 +10,9 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.adapters.store import tables as t
-from coordinator.ports import correlation
 from coordinator.ports.bitcoin import Block
 from coordinator.ports.store import BlockHeader, Hit, Search, Watch
-from coordinator_core.units import Height, UnixTime
+from coordinator_core.units import Height
 
 KEYS_AT_ONCE: Final = 900
 """Below the least number of parameters that any SQLite takes."""
@@ -98,14 +97,6 @@ class ChainRows:
             await self.add_block(block)
             return True
         return stored == block.block_hash
-
-    async def tell_lanes(self, lanes: Collection[str], prio: int, kind: str, now: UnixTime) -> None:
-        """A key of its own for each: the same block can be connected twice, and has to be heard twice."""
-        fixed = {"prio": prio, "source": "chain", "kind": kind, "received_at": now, "status": 0}
-        fixed["request_id"] = correlation.current() or correlation.fresh()
-        rows = [{"lane": lane, "dkey": correlation.fresh(), **fixed} for lane in sorted(lanes)]
-        if rows:
-            await self._c.execute(insert(t.inbox), rows)
 
     async def drop_tip(self) -> Sequence[str]:
         """The block and its hits go together."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from coordinator.adapters.store import statements as st
 from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.prepared import in_one_trip
 from coordinator.domain.facts import FactBook, Payout, PrizeState
 from coordinator.domain.lane import SpendSeen
 from coordinator.domain.versions import FACTS, STATES
@@ -20,44 +23,42 @@ PAYOUT_PAGE = 100
 
 async def load_lane(connection: AsyncConnection, lane: str) -> LaneRecord | None:
     """See ports.store.Transaction.load. Raises UnreadableRow."""
-    query = (
-        select(
-            t.state_row.c.state,
-            t.state_row.c.v,
-            t.state_row.c.data,
-            t.state_row.c.entered_at,
-            t.lane.c.rev,
-            t.lane.c.quarantined_reason,
-        )
-        .join(t.lane, t.lane.c.id == t.state_row.c.lane)
-        .where(t.lane.c.id == lane)
-    )
-    row = (await connection.execute(query)).one_or_none()
-    if row is None:
+    state, facts, hits = await in_one_trip(connection, lambda raw: _read_lane(raw, lane))
+    if state is None:
         return None
-    columns = select(t.fact.c.kind, t.fact.c.key, t.fact.c.v, t.fact.c.body)
-    facts = await connection.execute(columns.where(t.fact.c.lane == lane))
-    hits = await connection.execute(
-        select(t.chain_hit.c.keytype, t.chain_hit.c.key, t.chain_hit.c.txid, t.chain_block.c.height)
-        .join(t.chain_block, t.chain_block.c.hash == t.chain_hit.c.block_hash)
-        .where(t.chain_hit.c.lane == lane)
-    )
+    tag, v, data, entered_at, rev, quarantined = state
     confirmed: dict[str, Height] = {}
     spent: dict[str, SpendSeen] = {}
-    for hit in hits:
-        confirmed[hit.txid] = Height(hit.height)
-        if hit.keytype == "o":
-            spent[hit.key] = SpendSeen(hit.txid, Height(hit.height))
+    for keytype, key, txid, height in hits:
+        confirmed[txid] = Height(height)
+        if keytype == "o":
+            spent[key] = SpendSeen(txid, Height(height))
     return LaneRecord(
         id=lane,
-        rev=row.rev,
-        state=STATES.present(row.state, row.v, row.data, lane),
-        entered_at=UnixTime(row.entered_at),
-        facts=FactBook(FACTS.decode(f.kind, f.v, f.body, f"{lane}/{f.kind}/{f.key}") for f in facts),
+        rev=rev,
+        state=STATES.present(tag, v, data, lane),
+        entered_at=UnixTime(entered_at),
+        facts=FactBook(FACTS.decode(kind, v, body, f"{lane}/{kind}/{key}") for kind, key, v, body in facts),
         confirmed=confirmed,
         spent=spent,
-        quarantined=row.quarantined_reason,
+        quarantined=quarantined,
     )
+
+
+def _read_lane(raw: sqlite3.Connection, lane: str) -> tuple[Any, list[Any], list[Any]]:
+    """State, facts and hits as of one moment."""
+    inside = raw.in_transaction
+    if not inside:
+        raw.execute("BEGIN")
+    try:
+        which = {"of": lane}
+        state = st.LOAD_STATE.run(raw, which).fetchone()
+        if state is None:
+            return None, [], []
+        return state, st.LOAD_FACTS.run(raw, which).fetchall(), st.LOAD_HITS.run(raw, which).fetchall()
+    finally:
+        if not inside:
+            raw.execute("ROLLBACK")
 
 
 def claimable(now: float) -> tuple[ColumnElement[bool], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Table, and_, delete, select, tuple_
+from sqlalchemy import Table, and_, delete, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.adapters.store import tables as t
@@ -13,7 +13,10 @@ from coordinator.ports.operating import Leftover
 from coordinator_core.units import UnixTime
 
 DONE = 1
+KEPT_BLOCKS = 2_160
+"""Headers that are always there to roll back along: twice the longest delta and a day."""
 _ENDED = t.duty.c.status.in_(("done", "obsolete"))
+_EMPTY = ~exists().where(t.chain_hit.c.block_hash == t.chain_block.c.hash)
 
 
 async def leftovers(connection: AsyncConnection, what: Leftover, before: UnixTime, limit: int) -> list[Any]:
@@ -63,12 +66,25 @@ def _watches(before: UnixTime) -> Any:
     return select(c.keytype, c.key, c.lane).where(c.lane.in_(_ended_lanes(before)))
 
 
+def _blocks(before: UnixTime) -> Any:
+    c = t.chain_block.c
+    deep = select(func.max(c.height)).scalar_subquery() - KEPT_BLOCKS
+    return select(c.height).where(c.time < before, c.height < deep, _EMPTY)
+
+
+def _alerts(before: UnixTime) -> Any:
+    c = t.alert.c
+    return select(c.key).where(c.cleared < before)
+
+
 _FOUND = {
     Leftover.NEWS: _news,
     Leftover.COMMANDS: _commands,
     Leftover.DUTIES: _duties,
     Leftover.ATTEMPTS: _attempts,
     Leftover.WATCHES: _watches,
+    Leftover.BLOCKS: _blocks,
+    Leftover.ALERTS: _alerts,
 }
 _TABLES: Mapping[Leftover, tuple[Table, tuple[str, ...], Any]] = {
     Leftover.NEWS: (t.inbox, ("seq",), t.inbox.c.status == DONE),
@@ -80,4 +96,6 @@ _TABLES: Mapping[Leftover, tuple[Table, tuple[str, ...], Any]] = {
         ("keytype", "key", "lane"),
         t.watch.c.lane.in_(select(t.lane.c.id).where(t.lane.c.terminal_at.is_not(None))),
     ),
+    Leftover.BLOCKS: (t.chain_block, ("height",), _EMPTY),
+    Leftover.ALERTS: (t.alert, ("key",), t.alert.c.cleared.is_not(None)),
 }

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.alerting import AlertQueries
 from coordinator.adapters.store.auditing import AuditQueries
 from coordinator.adapters.store.claiming import NEWS, due_duties
+from coordinator.adapters.store.driver import connect
 from coordinator.adapters.store.measuring import ProgressQueries
 from coordinator.adapters.store.money import MoneyQueries
 from coordinator.adapters.store.operating import OperatorQueries
@@ -99,10 +101,13 @@ class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries, MoneyQueries, 
         async with self._reader.connect() as connection:
             return await load_lane(connection, lane)
 
-    async def lanes(self) -> Sequence[str]:
+    async def lanes(self, *, limit: int | None = None, before: str | None = None) -> Sequence[str]:
         """See ports.store.Store."""
+        query = select(t.lane.c.id).order_by(t.lane.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(t.lane.c.id < before)
         async with self._reader.connect() as connection:
-            return [row.id for row in await connection.execute(select(t.lane.c.id).order_by(t.lane.c.id.desc()))]
+            return (await connection.execute(query)).scalars().all()
 
     async def transitions(self, lane: str) -> Sequence[TransitionRow]:
         """See ports.store.Store."""
@@ -213,7 +218,11 @@ class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries, MoneyQueries, 
 
 def _engine(path: Path, *, pool_size: int, read_only: bool) -> AsyncEngine:
     engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}", poolclass=AsyncAdaptedQueuePool, pool_size=pool_size, max_overflow=0
+        "sqlite+aiosqlite://",
+        async_creator=partial(connect, path),
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
     )
 
     @event.listens_for(engine.sync_engine, "connect")

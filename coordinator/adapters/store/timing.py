@@ -8,11 +8,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, exists, literal, or_, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, tuple_
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from coordinator.adapters.store import statements as st
 from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.prepared import in_one_trip
 from coordinator.ports import correlation
 from coordinator.ports.store import NEVER, Wake
 from coordinator_core.units import Height, UnixTime
@@ -29,11 +31,12 @@ class TimerStatements:
 
     async def set_wake(self, lane: str, wake: Wake, budget: Wake = NEVER) -> None:
         """See ports.store.Transaction. Read in one go; only what differs is written."""
-        known: dict[str, dict[str, int]] = {"timer": {}, "budget": {}}
-        for row in await self._c.execute(union_all(_of_lane(t.timer, lane), _of_lane(t.budget, lane))):
-            known[row.kind][row.name] = row.due
-        await self._replace(t.timer, lane, known["timer"], moments(wake))
-        await self._replace(t.budget, lane, known["budget"], moments(budget))
+        of = {"of": lane}
+        timers, budgets = await in_one_trip(
+            self._c, lambda raw: (dict(st.TIMERS.run(raw, of)), dict(st.BUDGETS.run(raw, of)))
+        )
+        await self._replace(t.timer, lane, timers, moments(wake))
+        await self._replace(t.budget, lane, budgets, moments(budget))
 
     async def _replace(self, table: Table, lane: str, known: Mapping[str, int], wanted: Mapping[str, int]) -> None:
         c = table.c
@@ -111,7 +114,3 @@ def _any_due(now: Mapping[str, int]) -> ColumnElement[bool]:
     c = t.timer.c
     # One EXISTS for each clock: each is a look at the first row of its range.
     return or_(*(exists().where(and_(c.name == name, c.due <= value)) for name, value in now.items()))
-
-
-def _of_lane(table: Table, lane: str) -> Any:
-    return select(literal(table.name).label("kind"), table.c.name, table.c.due).where(table.c.lane == lane)

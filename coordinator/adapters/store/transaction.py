@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
@@ -10,6 +11,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from coordinator.adapters.store import statements as st
 from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.alerting import AlertStatements
 from coordinator.adapters.store.auditing import AuditStatements
@@ -17,6 +19,7 @@ from coordinator.adapters.store.chain_rows import ChainRows
 from coordinator.adapters.store.claiming import due_duties, most_urgent
 from coordinator.adapters.store.following import Following
 from coordinator.adapters.store.operating import OperatorStatements
+from coordinator.adapters.store.prepared import in_one_trip
 from coordinator.adapters.store.reading import load_lane
 from coordinator.adapters.store.timing import TimerStatements
 from coordinator.domain.facts import Fact
@@ -26,7 +29,7 @@ from coordinator.ports.store import NOBODY, Choose, DutyRow, LaneRecord
 from coordinator_core.errors import Misuse
 from coordinator_core.units import UnixTime
 
-NEW, DONE, PARKED = 0, 1, 2
+NEW, DONE, PARKED = st.NEW, st.DONE, 2
 
 
 class StaleRevision(Misuse):
@@ -57,42 +60,38 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
     ) -> None:
         """Compare-and-set on the revision. Raises StaleRevision."""
         rev = record.rev + len(steps)
-        values = {"rev": rev, "terminal_at": now if terminal else None}
-        done = await self._c.execute(
-            update(t.lane).where(t.lane.c.id == record.id, t.lane.c.rev == record.rev).values(**values)
-        )
-        if done.rowcount != 1:
-            raise StaleRevision(f"lane {record.id} is not at revision {record.rev}")
-        await self._c.execute(
-            update(t.state_row)
-            .where(t.state_row.c.lane == record.id)
-            .values(state=steps[-1][1], v=STATES.version(steps[-1][1]), rev=rev, data=state, entered_at=now)
-        )
+        tag = steps[-1][1]
+        moved = {"of": record.id, "known": record.rev, "next": rev, "ended": now if terminal else None}
+        row = {"state": tag, "v": STATES.version(tag), "rev": rev, "data": state, "entered_at": now}
         rows = [
             {"lane": record.id, "from_state": a, "to_state": b, "rev": record.rev + n, "reason": why, "at": now}
             for n, (a, b, why) in enumerate(steps, start=1)
         ]
-        await self._c.execute(insert(t.transition), rows)
+
+        def save(raw: sqlite3.Connection) -> bool:
+            if st.MOVE_LANE.run(raw, moved).rowcount != 1:
+                return False
+            st.MOVE_STATE.run(raw, {"of": record.id, **{f"new_{name}": row[name] for name in row}})
+            st.LOG_STEP.run_many(raw, rows)
+            return True
+
+        if not await in_one_trip(self._c, save):
+            raise StaleRevision(f"lane {record.id} is not at revision {record.rev}")
 
     async def put_facts(self, lane: str, facts: Sequence[Fact], source: str, now: UnixTime) -> bool:
-        """One upsert a fact; an equal body counts as no change."""
-        changed = False
+        """An equal body counts as no change. In two statements, however many they are."""
+        kinds: dict[bool, list[dict[str, object]]] = {False: [], True: []}
         for fact in facts:
             if fact.repeatable and await self._is_late(lane, fact):
                 continue
-            body = msgspec.json.encode(fact)
-            row = {"lane": lane, "kind": fact.kind(), "key": fact.key, "body": body, "v": fact.version}
-            statement = insert(t.fact).values(**row, source=source, observed_at=now)
-            if fact.repeatable:
-                statement = statement.on_conflict_do_update(
-                    index_elements=["lane", "kind", "key"],
-                    set_={"body": body, "v": fact.version, "source": source, "observed_at": now},
-                    where=t.fact.c.body != body,
-                )
-            else:
-                statement = statement.on_conflict_do_nothing()
-            changed |= (await self._c.execute(statement)).rowcount == 1
-        return changed
+            row = {"lane": lane, "kind": fact.kind(), "key": fact.key, "body": msgspec.json.encode(fact)}
+            kinds[fact.repeatable].append(row | {"v": fact.version, "source": source, "observed_at": now})
+
+        def put(raw: sqlite3.Connection) -> bool:
+            new, changed = st.PUT_ONCE.run_many(raw, kinds[False]), st.PUT_AGAIN.run_many(raw, kinds[True])
+            return new > 0 or changed > 0
+
+        return await in_one_trip(self._c, put)
 
     async def _is_late(self, lane: str, fact: Fact) -> bool:
         """True when the row under its key tells of more: see Fact.rank."""
@@ -108,10 +107,8 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
         row: dict[str, object] = {"lane": lane, "prio": prio, "source": source, "dkey": dkey, "kind": kind}
         row["received_at"] = now
         row["request_id"] = correlation.current() or correlation.fresh()
-        done = await self._c.execute(insert(t.inbox).values(**row, status=NEW).on_conflict_do_nothing())
-        if done.rowcount != 1:
-            return None
-        return await self._c.scalar(select(t.inbox.c.seq).where(t.inbox.c.source == source, t.inbox.c.dkey == dkey))
+        put = await in_one_trip(self._c, lambda raw: st.NOTIFY.run(raw, {**row, "status": NEW}).fetchone())
+        return None if put is None else int(put[0])
 
     async def answered(self, source: str, dkey: str) -> bytes | None:
         """The answer stays with the inbox row for ever."""
@@ -127,15 +124,12 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
 
     async def cause(self, lane: str) -> str:
         """The newest row's: what it carries on was asked for last."""
-        query = select(t.inbox.c.request_id).where(t.inbox.c.lane == lane, text("status = 0"))
-        return await self._c.scalar(query.order_by(t.inbox.c.seq.desc()).limit(1)) or ""
+        row = await in_one_trip(self._c, lambda raw: st.CAUSE.run(raw, {"of": lane}).fetchone())
+        return "" if row is None else str(row[0])
 
     async def finish_inbox(self, lane: str, now: UnixTime) -> int:
         """Only rows that are still new."""
-        done = await self._c.execute(
-            update(t.inbox).where(t.inbox.c.lane == lane, text("status = 0")).values(status=DONE, done_at=now)
-        )
-        return done.rowcount
+        return await in_one_trip(self._c, lambda raw: st.FINISH.run(raw, {"of": lane, "at": now}).rowcount)
 
     async def quarantine(self, lane: str, reason: str, now: UnixTime) -> None:
         """The lane keeps its reason; its rows are parked, not lost."""
@@ -179,16 +173,7 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
         chosen = most_urgent(due, limits) if choose is None else choose(due)
         if not chosen:
             return []
-        c = t.duty.c
-        rows = await self._c.execute(
-            update(t.duty)
-            .where(c.id.in_(chosen), text("status = 'open'"))
-            .values(owner=owner, fence=c.fence + 1, attempts=c.attempts + 1, due_at=now + lease)
-            .returning(
-                *(c.id, c.lane, c.channel, c.kind, c.args, c.attempts, c.failures, c.fence, c.v),
-                *(c.protective == 1, c.request_id, c.defect, c.defects),
-            )
-        )
+        rows = await self._c.execute(st.LEASE, {"names": list(chosen), "by": owner, "until": now + lease})
         return [DutyRow(*row) for row in rows]
 
     async def extend(self, owner: str, until: float, ids: Collection[str]) -> Mapping[str, int]:
@@ -210,21 +195,20 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
     ) -> bool:
         """Compare-and-set on the fence."""
         failures = row.failures + 1 if error is not None else 0
-        values = {"status": status, "due_at": due_at, "owner": None, "last_error": error, "failures": failures}
-        values |= {"defect": defect, "defects": (row.defects if defect == row.defect else 0) + 1 if defect else 0}
-        if status != "open":
-            values["done_at"] = int(now)
-        done = await self._c.execute(
-            update(t.duty)
-            .where(t.duty.c.id == row.id, t.duty.c.fence == row.fence, text("status = 'open'"))
-            .values(**values)
-        )
-        if done.rowcount != 1:
-            return False
-        if status != "open" or error is not None:
-            attempt = {"duty": row.id, "fence": row.fence, "ended_at": now, "outcome": status, "error": error}
-            await self._c.execute(insert(t.duty_attempt).values(**attempt))
-        return True
+        defects = (row.defects if defect == row.defect else 0) + 1 if defect else 0
+        ended = None if status == "open" else int(now)
+        outcome = (status, due_at, error, failures, defect, defects, ended)
+        values = {f"new_{name}": value for name, value in zip(st.OUTCOME, outcome, strict=True)}
+        attempt = {"duty": row.id, "fence": row.fence, "ended_at": now, "outcome": status, "error": error}
+
+        def write(raw: sqlite3.Connection) -> bool:
+            if st.COMPLETE.run(raw, {"of": row.id, "known": row.fence, **values}).rowcount != 1:
+                return False
+            if status != "open" or error is not None:
+                st.LOG_ATTEMPT.run(raw, attempt)
+            return True
+
+        return await in_one_trip(self._c, write)
 
     async def lanes_in(self, states: Collection[str]) -> Sequence[str]:
         """By the index of the states."""

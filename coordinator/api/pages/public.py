@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from litestar.types import Guard
 
 from coordinator.api.context import Api, lane_id
 from coordinator.api.pages import status as status_page
+from coordinator.api.pages.live import Live, LiveBoard
 from coordinator.api.pages.market import MarketBoard
 from coordinator.api.pages.rendering import entity_tag, html, is_known, render
 from coordinator.views import page as views
@@ -21,18 +22,6 @@ from coordinator.views import page as views
 PAGE_SIZE = 25
 
 PageNumber = Annotated[int, QueryParameter(ge=1, le=1_000_000)]
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """The part of a page that changes. `refresh` False: it never will again."""
-
-    url: str
-    body: str
-    """Rendered HTML."""
-    tag: str
-    announcement: str
-    refresh: bool
 
 
 def _live(url: str, body: str, announcement: str = "", *, refresh: bool = True) -> Live:
@@ -72,12 +61,17 @@ async def competition(
 async def competition_live(
     api: NamedDependency[Api],
     board: NamedDependency[MarketBoard],
+    shown: NamedDependency[LiveBoard],
     request: Request[Any, Any, Any],
     competition: FromPath[UUID],
 ) -> Response[str]:
     """What changes of a competition, when it differs from what the browser has."""
-    _, live = await _competition(api, board, request, competition)
-    return _fragment(request, live)
+
+    async def make() -> Live:
+        _, live = await _competition(api, board, request, competition)
+        return live
+
+    return _fragment(request, await shown.look(api.engine.wakeups, lane_id(competition), make))
 
 
 async def _list(api: Api, request: Request[Any, Any, Any], number: int) -> Live:
@@ -111,11 +105,14 @@ def _fragment(request: Request[Any, Any, Any], live: Live) -> Response[str]:
 
 def router(guards: Sequence[Guard]) -> Router:
     """Every public page, behind `guards`. They are no part of the API's schema."""
-    board = MarketBoard()
+    board, shown = MarketBoard(), LiveBoard()
     return Router(
         "/",
         route_handlers=[competitions, competitions_live, competition, competition_live, status_page.status],
-        dependencies={"board": Provide(lambda: board, sync_to_thread=False)},
+        dependencies={
+            "board": Provide(lambda: board, sync_to_thread=False),
+            "shown": Provide(lambda: shown, sync_to_thread=False),
+        },
         guards=guards,
         include_in_schema=False,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 
 from coordinator.api.context import Api, lane_id
 from coordinator.api.documents.competitions import ChainStatus, ContractView, Detail, SignedEntry, Summary
@@ -19,11 +19,21 @@ from coordinator.views import competition as views
 from coordinator.views.status import counts
 from coordinator_core.competition.terms import Terms
 
+PAGE: Final = 100
+"""Competitions of one answer: its cost must not grow with how many there ever were."""
+
 
 @get("/competitions", operation_class=described({200: list[Summary]}))
-async def list_competitions(api: NamedDependency[Api]) -> list[dict[str, Any]]:
-    """All competitions, newest first."""
-    return [views.summary(*view) for view in await api.engine.views(await api.engine.store.lanes())]
+async def list_competitions(
+    api: NamedDependency[Api],
+    limit: Annotated[int, QueryParameter(ge=1, le=PAGE)] = PAGE,
+    before: Annotated[UUID | None, QueryParameter()] = None,
+) -> list[dict[str, Any]]:
+    """The newest competitions, or the newest of those that are older than `before`."""
+    older = None if before is None else str(before)
+    return [
+        views.summary(*view) for view in await api.engine.views(await api.engine.store.lanes(limit=limit, before=older))
+    ]
 
 
 @get("/competitions/{competition:uuid}", operation_class=described({200: Detail}))

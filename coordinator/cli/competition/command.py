@@ -7,6 +7,7 @@ import time
 import tomllib
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import click
 import msgspec
@@ -89,13 +90,26 @@ def _until_published(api: OperatorApi, made: str) -> dict[str, Any]:
     return item
 
 
+def _listed(api: OperatorApi) -> list[dict[str, Any]]:
+    """Every page. One that does not lead on to older competitions is the last, whatever its server says."""
+    found: list[dict[str, Any]] = []
+    last = ""
+    while page := api.public(f"/competitions?before={last}" if last else "/competitions"):
+        following = str(UUID(str(page[-1]["id"])))
+        found += page
+        if last and following >= last:
+            break
+        last = following
+    return found
+
+
 @competition.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @place_options
 def list_(*, as_json: bool, url: str | None, token_file: str | None, data_dir: Path | None) -> None:
     """All competitions, newest first."""
     with errors_end_the_command(), connect(url, token_file, data_dir) as api:
-        found = api.public("/competitions")
+        found = _listed(api)
         if as_json:
             click.echo(msgspec.json.encode(found).decode())
         else:

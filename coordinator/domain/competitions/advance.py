@@ -60,7 +60,7 @@ from coordinator_core.competition.schedule import may_broadcast_funding
 
 def advance(state: Competition, lane: Lane) -> Step[Competition] | None:
     """The next step of a competition, or None when it has to wait. Consumes `state` when it returns a step."""
-    if (reason := cancelling.decided(state, lane)) is not None:
+    if isinstance(state, Opening | Closing) and (reason := cancelling.decided(state, lane)) is not None:
         return _cancelled(state, reason)
     match state:
         case Created() | CollectingEntries() | AwaitingEscrow() | EscrowConfirmed():
@@ -79,7 +79,7 @@ def advance(state: Competition, lane: Lane) -> Step[Competition] | None:
             assert_never(state)
 
 
-def _cancelled(state: Competition, reason: str) -> Step[Competition] | None:
+def _cancelled(state: Opening | Closing, reason: str) -> Step[Competition]:
     match state:
         case Created() | CollectingEntries() | AwaitingEscrow():
             return state.give_up(reason)
@@ -88,7 +88,7 @@ def _cancelled(state: Competition, reason: str) -> Step[Competition] | None:
         case FundingReady():
             return state.give_up(reason, "cancelled")
         case _:
-            return None
+            assert_never(state)
 
 
 def _opening(state: Opening, lane: Lane) -> Step[Competition] | None:

@@ -20,14 +20,26 @@ def unrecorded(lane: Lane) -> tuple[Missed, ...]:
     return tuple(missed for missed in _missed(lane) if lane.facts.get(Missed, missed.key) is None)
 
 
-def _missed(lane: Lane) -> Iterator[Missed]:
+def look_again(lane: Lane) -> UnixTime | None:
+    """When the next window ends in which somebody may have been absent, whatever became of the closing meanwhile."""
+    return min((over for _, over in _windows(lane) if over > lane.world.wall), default=None)
+
+
+def _windows(lane: Lane) -> Iterator[tuple[SessionOpen, UnixTime]]:
+    """Sealing windows that count, with their ends."""
     if lane.published is None or cancelling.owners_agreed(lane):
         return
-    sealed = _players_who_sealed(lane)
-    known: set[str] = set()
     for session in lane.facts.all(SessionOpen):
         over = closing.sealing_deadline(lane, session.attempt)
-        if over is None or lane.world.wall < over or closing.keymeld_fault(lane, session.attempt) is not None:
+        if over is not None and closing.keymeld_fault(lane, session.attempt) is None:
+            yield session, over
+
+
+def _missed(lane: Lane) -> Iterator[Missed]:
+    sealed = _players_who_sealed(lane)
+    known: set[str] = set()
+    for session, over in _windows(lane):
+        if lane.world.wall < over:
             continue
         for entry_id in sorted(closing.absent_at_sealing(lane, session.attempt, session.roster)):
             player = _player(lane, entry_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from coordinator.domain.competitions import bumping, closing, settling
+from coordinator.domain.competitions import attendance, bumping, closing, settling
 from coordinator.domain.competitions.notices import next_reminder
 from coordinator.domain.competitions.states import (
     AwaitingAttestation,
@@ -24,8 +24,9 @@ from coordinator.domain.competitions.states import (
     OutcomeBroadcasted,
     Returning,
 )
-from coordinator.domain.facts import Bumped, Drafted, Payout, Pinned, PrizeState
+from coordinator.domain.facts import Built, Bumped, Drafted, Payout, Pinned, PrizeState
 from coordinator.domain.lane import Lane
+from coordinator_core.competition.schedule import latest_funding
 from coordinator_core.units import Height, UnixTime
 
 
@@ -86,7 +87,10 @@ def deadline(state: Competition, lane: Lane) -> Deadline:
     """When to look again. Whatever is counted in blocks is looked at with each block."""
     found = _of_state(state, lane)
     if found.height is None and bumping.awaits_depth(lane):
-        return replace(found, height=_next_block(lane))
+        found = replace(found, height=_next_block(lane))
+    missed = attendance.look_again(lane)
+    if missed is not None:
+        found = replace(found, wall=missed if found.wall is None else min(found.wall, missed))
     return found
 
 
@@ -101,7 +105,8 @@ def _of_state(state: Competition, lane: Lane) -> Deadline:
     if isinstance(state, Returning):
         return Deadline()
     if isinstance(state, FundingBroadcasted | FundingConfirmed):
-        return Deadline(height=_next_block(lane), domain=bumping.look_again(lane))
+        patience, left = bumping.look_again(lane), lane.facts.get(Built, f"funding/{state.attempt}") is not None
+        return Deadline(height=_next_block(lane), domain=patience if left else _next_date(lane, patience))
     if isinstance(state, AwaitingAttestation):
         return _idle(state, lane)
     if isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted):
@@ -134,8 +139,13 @@ def _in_closing(state: Competition, lane: Lane) -> Deadline:
     reminder = next_reminder(state, lane)
     if reminder is not None:
         wall = reminder if wall is None else min(wall, reminder)
-    end = closing.end(lane)
-    return Deadline(wall=wall, domain=end if lane.world.now < end else None, height=_next_block(lane))
+    return Deadline(wall=wall, domain=_next_date(lane, closing.end(lane)), height=_next_block(lane))
+
+
+def _next_date(lane: Lane, *moments: UnixTime | None) -> UnixTime | None:
+    """The first of these and of the last moment for the funding to leave that is still to come, by the domain clock."""
+    listed = [*moments, UnixTime(latest_funding(lane.terms) + 1)]
+    return min((moment for moment in listed if moment is not None and moment > lane.world.now), default=None)
 
 
 def _window(lane: Lane, ends: UnixTime | None, grace: int) -> UnixTime | None:

@@ -16,14 +16,14 @@ import structlog
 from coordinator.engine import backoff
 from coordinator.engine.chain.fetching import Prefetch
 from coordinator.engine.chain.lookout import Lookout
-from coordinator.engine.chain.watching import BLOCK_PRIORITY, Past, add_hits, header_of
+from coordinator.engine.chain.watching import Past, add_hits, header_of
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.components import Child
 from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.bitcoin import Block, Chain, Tip
 from coordinator.ports.faults import Garbled, PortError, Unsuitable
-from coordinator.ports.store import BlockHeader, Store
+from coordinator.ports.store import BlockHeader, InboxClass, Store
 from coordinator_core.errors import Fault
 from coordinator_core.units import Height
 
@@ -120,8 +120,8 @@ class ChainLoop:
                 await tx.add_block(block)
             lanes = await add_hits(tx, blocks)
             domain = last.time if self._clock.chain_time else wall
-            lanes.update(await tx.fire_timers(wall, domain, last.height))
-            await tx.tell_lanes(lanes, BLOCK_PRIORITY, "block", wall)
+            lanes.update(await tx.fire_timers(wall, domain, last.height, median=last.median_time_past))
+            await tx.wake_lanes(sorted(lanes), InboxClass.BLOCK, "chain", "block", wall)
         self._stands(header_of(last), moved=True)
         self._vitals.meters.blocks.add(amount=len(blocks))
         self._wakeups.apply.set()
@@ -142,7 +142,7 @@ class ChainLoop:
             # Depth became less: everyone who waits for the next block looks again.
             domain = cursor.time if self._clock.chain_time else wall
             lanes.update(await tx.fire_timers(wall, domain, Height(cursor.height + 1)))
-            await tx.tell_lanes(lanes, BLOCK_PRIORITY, "reorg", wall)
+            await tx.wake_lanes(sorted(lanes), InboxClass.BLOCK, "chain", "reorg", wall)
             if base is not None:
                 await tx.add_block(base)
         self._vitals.meters.reorgs.add()

@@ -12,10 +12,9 @@ from coordinator.engine.chain.fetching import Prefetch
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.bitcoin import Block, Chain
-from coordinator.ports.store import BlockHeader, Hit, Search, Store, Transaction, Watch
+from coordinator.ports.store import BlockHeader, Hit, InboxClass, Search, Store, Transaction, Watch
 from coordinator_core.units import Height
 
-BLOCK_PRIORITY: Final = 2
 SEARCHED_AT_ONCE: Final = 32
 """Blocks of the past between two looks at the tip, and the most that a killed search reads again."""
 
@@ -30,27 +29,31 @@ def header_of(block: Block) -> BlockHeader:
     return BlockHeader(block.height, block.block_hash, block.time, block.median_time_past)
 
 
-def find_hits(block: Block, wanted: Wanted) -> list[Hit]:
-    """Everything that is looked for and that a block holds. A spend counts whoever made it: a transaction that nobody
-    here knows is seen by its txid, and never dropped.
+def keys_of(block: Block) -> tuple[dict[str, str], dict[str, str]]:
+    """Txids, and outpoints that are spent as "txid:vout", each with the txid of the transaction that it belongs to."""
+    transactions = {transaction.txid: transaction.txid for transaction in block.transactions}
+    spends = {str(outpoint): t.txid for t in block.transactions for outpoint in t.spends}
+    return transactions, spends
+
+
+def find_hits(keys: Mapping[str, str], wanted: Wanted) -> list[Hit]:
+    """Everything that is looked for and that is among the keys of a block. A spend counts whoever made it: a
+    transaction that nobody here knows is seen by its txid, and never dropped.
     """
-    hits: list[Hit] = []
-    for transaction in block.transactions:
-        for key in (transaction.txid, *map(str, transaction.spends)):
-            hits.extend(Hit(lane, watch, transaction.txid) for lane, watch in wanted.get(key, ()))
-    return hits
+    found = sorted(wanted.keys() & keys.keys())
+    return [Hit(lane, watch, keys[key]) for key in found for lane, watch in wanted[key]]
 
 
 async def add_hits(tx: Transaction, blocks: Sequence[Block]) -> set[str]:
     """Write the hits of stored blocks; the lanes that have one. One look-up for all blocks: its cost follows them, not
     the number of watches.
     """
-    every = [transaction for block in blocks for transaction in block.transactions]
-    spent = {str(outpoint) for transaction in every for outpoint in transaction.spends}
-    wanted = _by_key(await tx.watching({transaction.txid for transaction in every}, spent))
+    keys = [keys_of(block) for block in blocks]
+    transactions = [txid for held, _ in keys for txid in held]
+    wanted = _by_key(await tx.watching(transactions, [outpoint for _, spent in keys for outpoint in spent]))
     lanes: set[str] = set()
-    for block in blocks if wanted else ():
-        if hits := find_hits(block, wanted):
+    for block, (held, spent) in zip(blocks, keys, strict=True):
+        if wanted and (hits := find_hits(held | spent, wanted)):
             await tx.add_hits(header_of(block), hits)
             lanes.update(hit.lane for hit in hits)
     return lanes
@@ -99,7 +102,7 @@ class Past:
 
     async def _write(self, searches: Sequence[Search], blocks: Sequence[Block]) -> None:
         wanted = _by_key([(search.lane, search.watch) for search in searches])
-        found = [(block, hits) for block in blocks if (hits := find_hits(block, wanted))]
+        found = [(block, hits) for block in blocks if (hits := find_hits(merged(block), wanted))]
         upto = Height(blocks[-1].height + 1) if blocks else searches[0].height
         lanes: set[str] = set()
         async with self._store.write() as tx:
@@ -109,9 +112,15 @@ class Past:
                     await tx.add_hits(header_of(block), hits)
                     lanes.update(hit.lane for hit in hits)
             await tx.searched(searches, upto)
-            await tx.tell_lanes(lanes, BLOCK_PRIORITY, "block", self._clock.wall())
+            await tx.wake_lanes(sorted(lanes), InboxClass.BLOCK, "chain", "block", self._clock.wall())
         if lanes:
             self._wakeups.apply.set()
+
+
+def merged(block: Block) -> Mapping[str, str]:
+    """All keys of a block; no outpoint looks like a txid."""
+    held, spent = keys_of(block)
+    return held | spent
 
 
 def _by_key(wanted: Sequence[tuple[str, Watch]]) -> Wanted:

@@ -48,6 +48,8 @@ class Course:
     app: SimApp
     competition: Competition | None = None
     prizes: dict[str, str] = field(default_factory=dict[str, str])
+    began: dict[Phase, float] = field(default_factory=dict[Phase, float])
+    """When the world did its part of each phase."""
     reached: dict[Phase, float] = field(default_factory=dict[Phase, float])
     """When the aim of each phase was reached, in virtual seconds."""
     _players: asyncio.Task[None] | None = None
@@ -58,9 +60,12 @@ class Course:
         assert self.competition is not None, "no competition was made yet"
         return self.competition
 
-    async def create(self, **changes: object) -> Competition:
-        """Publish it, with the windows of a competition for money and a day and a half until the weather."""
-        closes = await self.app.chain.refresh() + HOUR
+    async def create(self, from_: int | None = None, **changes: object) -> Competition:
+        """Publish it, with the windows of a competition for money and a day and a half until the weather.
+
+        `from_` is the chain's time that dates are counted from, for several with the same.
+        """
+        closes = (from_ or await self.app.chain.refresh()) + HOUR
         ends = closes + 36 * HOUR
         dates = {
             "entries_close": _iso(closes),
@@ -83,8 +88,14 @@ class Course:
             Phase.ATTESTING: self._attest,
             Phase.PAYING: self._pay,
         }
+        self.began[phase] = now()
         await acts[phase]()
         self.reached[phase] = now()
+
+    async def pass_all(self, *phases: Phase) -> None:
+        """Several phases, or all of them."""
+        for phase in phases or Phase:
+            await self.pass_through(phase)
 
     async def finish(self) -> dict[str, int]:
         """To the end of the competition; what changed for whom (millisatoshi), which sums up to nothing."""
@@ -93,7 +104,8 @@ class Course:
 
     async def _sell(self) -> None:
         # One wallet after the other: what each end of its channel starts with is read from the ledger before and after.
-        players = [await self.app.new_player(self.played) for _ in range(PLAYERS)]
+        number = self.played.terms.entries.maximum
+        players = [await self.app.new_player(self.played) for _ in range(number)]
         self.played.players.extend(players)
         async with asyncio.TaskGroup() as group:
             for number, player in enumerate(players):

@@ -52,7 +52,7 @@ class Journal(Unobserved):
 
     def applied(self, lane: str, states: Sequence[str]) -> None:
         """See EngineObserver."""
-        self.steps.extend(Step(self._now(), lane, state) for state in states)
+        self.steps.extend(Step(self.now(), lane, state) for state in states)
         for state in states:
             if (strike := self._strikes.pop((lane, state), None)) is not None:
                 strike()
@@ -68,7 +68,7 @@ class Journal(Unobserved):
 
     def completed(self, row: DutyRow) -> None:
         """See EngineObserver."""
-        self.completions.append(Ended(self._now(), row.id, row.kind))
+        self.completions.append(Ended(self.now(), row.id, row.kind))
         self._tell()
 
     def state(self, lane: str) -> str:
@@ -89,12 +89,12 @@ class Journal(Unobserved):
         it ended otherwise, or after four hours.
         """
         self.look(lane)
-        limit = self._now() + PATIENCE_SECONDS
+        limit = self.now() + PATIENCE_SECONDS
         while (state := self.state(lane)) not in states:
-            if state in ENDED or self._now() >= limit:
+            if state in ENDED or self.now() >= limit:
                 raise AssertionError(f"{lane} is {state}, {tuple(states)} was expected")
             if each is None:
-                await self._wait(limit - self._now())
+                await self._wait(limit - self.now())
             else:
                 # News would call it again at the same instant: a block is news itself.
                 await each()
@@ -124,5 +124,6 @@ class Journal(Unobserved):
             listener.set()
 
     @staticmethod
-    def _now() -> float:
+    def now() -> float:
+        """Virtual seconds."""
         return asyncio.get_running_loop().time()

@@ -18,10 +18,10 @@ from coordinator.player.wallet import Wallet
 from coordinator_core.competition.terms import Terms
 from coordinator_core.errors import VerificationFailed
 from coordinator_core.units import Sats
-from tests.e2e.application import Competition
+from tests.e2e.application import CLOSING, Competition
 from tests.e2e.books import Sheet
 from tests.harness.outside import Records
-from tests.harness.sim.course import PLAYERS, Course
+from tests.harness.sim.course import PLAYERS, REAL_WINDOWS, Course
 from tests.harness.sim.world import DEPENDENCIES, OWNERS, SimApp, wait_for
 
 LONGEST_LIFE: Final = 86_400
@@ -117,6 +117,8 @@ class Failure:
     act: Act
     coins: bool = True
     """False: the coordinator's wallet is empty."""
+    brief: bool = False
+    """True: windows of a demonstration, for failures that are told only by their end."""
 
 
 async def _cancelled_as_draft(scene: Scene) -> None:
@@ -288,14 +290,14 @@ FAILURES: Final = (
     Failure("the oracle refuses the event", "event_created", _oracle_refuses_events),
     Failure("two owners agree", "event_created", _two_owners("event_created", "oracle")),
     Failure("keymeld is dead", "awaiting_keygen", _away("awaiting_keygen", "keymeld")),
-    Failure("a player never seals", "awaiting_keygen", _player_never_seals),
+    Failure("a player never seals", "awaiting_keygen", _player_never_seals, brief=True),
     Failure("two owners agree", "awaiting_keygen", _two_owners("awaiting_keygen", "keymeld")),
     Failure("the oracle refuses the entries", "entries_submitted", _oracle_refuses_entries),
     Failure("no coins", "entries_submitted", _kick_off_refused, coins=False),
     Failure("no fee estimate", "entries_submitted", _no_fee_estimate),
     Failure("keymeld is dead", "awaiting_signing", _away("awaiting_signing", "keymeld")),
-    Failure("a player leaves", "awaiting_signing", _player_leaves_before_approving),
-    Failure("every signature is wrong", "awaiting_signing", _wrong_signatures),
+    Failure("a player leaves", "awaiting_signing", _player_leaves_before_approving, brief=True),
+    Failure("every signature is wrong", "awaiting_signing", _wrong_signatures, brief=True),
     Failure("two owners agree", "awaiting_signing", _two_owners("awaiting_signing", "keymeld")),
     Failure("a hold was lost", "funding_ready", _hold_lost_before_the_funding),
     Failure("Lightning is away until the end", "funding_ready", _away("funding_ready", "lightning")),
@@ -310,7 +312,7 @@ async def play(app: SimApp, failure: Failure) -> tuple[str, ...]:
         scene.break_off("oracle")()
         scene.course.competition = await _draft(app)
     else:
-        await scene.course.create()
+        await scene.course.create(closing=CLOSING if failure.brief else REAL_WINDOWS)
     await failure.act(scene)
     await app.journal.until(scene.id, RETURNED)
     await asyncio.gather(*scene.appointments.values(), return_exceptions=True)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 from unittest import mock
 
+import httpx
+
 from coordinator.app import build
 from coordinator.cli.embedded import Stack
 from coordinator.cli.stack_settings import StackSettings
@@ -149,6 +151,13 @@ class SimApp(TestApp):
             for player in competition.players:
                 if player not in absent:
                     group.create_task(player.keep_appointment())
+
+    async def metrics(self) -> str:
+        """The coordinator's own metrics, as Prometheus reads them."""
+        headers = {"Authorization": f"Bearer {self._stack.operator_token}"}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"{self._stack.url('coordinator')}/metrics", headers=headers)
+        return answer.raise_for_status().text
 
     def dependency(self, name: str) -> Running:
         """A service by name. Raises KeyError."""

@@ -85,6 +85,10 @@ class Competition(RuleBasedStateMachine):
     def a_winner_asks_to_be_paid(self, who: str, atomic: bool, patient: bool) -> None:
         self.d.ask(who, atomic=atomic, patient=patient)
 
+    @rule(atomic=st.booleans())
+    def winners_ask_and_ask_again(self, atomic: bool) -> None:
+        self.d.everybody_insists(atomic=atomic)
+
     @rule(which=indexes, how=st.sampled_from([Sent.SUCCEEDED, Sent.FAILED, Sent.REJECTED]))
     def a_payment_ends(self, which: int, how: Sent) -> None:
         self.d.payment_ends(which, how)
@@ -107,9 +111,14 @@ class Competition(RuleBasedStateMachine):
     def blocks_come(self, count: int, empty: bool) -> None:
         self.d.blocks(count, empty=empty)
 
-    @rule(depth=st.integers(min_value=1, max_value=6), rivals=st.sets(indexes, max_size=3), lost=st.booleans())
-    def a_reorg(self, depth: int, rivals: set[int], lost: bool) -> None:
-        self.d.reorg(depth, rivals, lost=lost)
+    @rule(
+        depth=st.integers(min_value=1, max_value=6),
+        rivals=st.sets(indexes, max_size=3),
+        lost=st.booleans(),
+        late=st.integers(min_value=0, max_value=6),
+    )
+    def a_reorg(self, depth: int, rivals: set[int], lost: bool, late: int) -> None:
+        self.d.reorg(depth, rivals, lost=lost, late=late)
 
     @rule(seconds=st.sampled_from([1, 60, 310, 610, 3_600, 40_000, 86_400]))
     def time_passes(self, seconds: int) -> None:

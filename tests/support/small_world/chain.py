@@ -58,7 +58,7 @@ class Chain:
         self.blocks.append((self.now, block))
         if block:
             # Views that were handed out stay as they were.
-            confirmed, spent = (dict(part) for part in self._index)
+            confirmed, spent = dict(self._index[0]), dict(self._index[1])
             confirmed |= {tx.txid: Height(self.tip) for tx in block}
             spent |= {o: SpendSeen(tx.txid, Height(self.tip)) for tx in block for o in tx.spends}
             self._index = confirmed, spent
@@ -136,9 +136,9 @@ class Chain:
             if any(o in view.spent for o in tx.spends) or not self._valid(tx, view, self.mempool.values()):
                 self.forget(tx.txid)
 
-    def reorg(self, depth: int, rivals: Sequence[Tx], forgotten: Collection[str]) -> None:
-        """`depth` blocks leave for one more than that. In the first new one `rivals` come before what left the chain,
-        as far as they are valid there; `forgotten` is in no mempool any more. The rest comes in by and by.
+    def reorg(self, depth: int, rivals: Sequence[Tx], forgotten: Collection[str], late: int = 0) -> None:
+        """`depth` blocks leave for one more than that. The new one of number `late` has `rivals`, as far as they are
+        valid there; `forgotten` is in no mempool any more. The rest comes in by and by.
         """
         depth = min(depth, len(self.blocks))
         left = self._disconnect(depth)
@@ -146,9 +146,10 @@ class Chain:
         for tx in (*rivals, *left, *before):
             if tx.txid not in forgotten:
                 self.announce(tx)
-        self.mine(leave=[tx.txid for tx in (*left, *before) if tx not in rivals])
-        for _ in range(depth):
-            self.mine(leave=list(self.mempool))
+        chosen = {tx.txid for tx in rivals}
+        for number in range(depth + 1):
+            takes = number == min(late, depth)
+            self.mine(leave=[txid for txid in self.mempool if not takes or txid not in chosen])
         for tx in (*left, *before):
             if tx.txid not in forgotten:
                 self.announce(tx)

@@ -12,8 +12,8 @@ from coordinator.domain.facts import HoldState, Outage
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
 from tests.support.small_world import people
-from tests.support.small_world.effects import SETTLED
 from tests.support.small_world.lightning import Sent
+from tests.support.small_world.lightning_effects import SETTLED
 from tests.support.small_world.outside import Keymeld, Service, World
 from tests.support.small_world.played import OUTAGES, Played, Row
 
@@ -118,6 +118,14 @@ class Driver:
         if not self.played.stopped and people.ask_to_be_paid(self.played, who, atomic=atomic, patient=patient):
             self.apply()
 
+    def everybody_insists(self, *, atomic: bool) -> None:
+        """Who has a prize asks for it, and asks again while the payment is on its way."""
+        for _ in range(2):
+            for entry_id in b.PLAYERS:
+                self.ask(entry_id, atomic=atomic, patient=True)
+            self.work()
+            atomic = False
+
     def cancel(self, who: str) -> None:
         if people.cancel(self.played, who, is_owner=who != "operator"):
             self.apply()
@@ -168,13 +176,13 @@ class Driver:
             self.world.mine(tuple(self.world.chain.mempool) if empty and number < 3 else ())
         self.apply()
 
-    def reorg(self, depth: int, rivals: Collection[int], *, lost: bool) -> None:
+    def reorg(self, depth: int, rivals: Collection[int], *, lost: bool, late: int = 0) -> None:
         known = [*self.world.known_transactions(), *people.public_transactions(self.played)]
         chosen = [known[n % len(known)] for n in sorted(rivals)] if known else []
         gone = [tx.txid for _, txs in self.world.chain.blocks[-depth:] for tx in txs] if lost else []
         self.world.deep |= depth >= self.world.required
         self.played.blocks_left(self.world.chain.tip - depth)
-        self.world.chain.reorg(depth, chosen, gone)
+        self.world.chain.reorg(depth, chosen, gone, late)
         self.world.lightning.look(self.world.wall, self.world.chain.tip)
         self.apply()
 

@@ -10,7 +10,8 @@ from coordinator.domain.competitions import settling
 from coordinator.domain.competitions import states as s
 from coordinator.domain.competitions.wanted import wanted
 from coordinator.domain.facts import HoldState, PrizeState
-from tests.support.small_world.effects import SETTLED, funding_key
+from tests.support.small_world.chain_effects import funding_key
+from tests.support.small_world.lightning_effects import SETTLED
 from tests.support.small_world.played import Edge, Played
 
 FUNDED = s.FundingConfirmed | s.AwaitingAttestation | SETTLED

@@ -59,9 +59,9 @@ class World:
     """Bumps by signing again, by key of their duty."""
     reserved: set[int] = field(default_factory=set[int])
     """Attempts whose coins the wallet has reserved."""
+    released: set[int] = field(default_factory=set[int])
+    """Attempts whose coins were given back: it reserves none for them any more."""
     secrets: dict[str, str] = field(default_factory=dict[str, str])
-    settled_early: set[str] = field(default_factory=set[str])
-    asleep_from: int | None = None
     deep: bool = False
     greedy: set[str] = field(default_factory=set[str])
     """Paid winners whose output could be claimed because we slept for a whole delta."""

@@ -12,7 +12,8 @@ from coordinator.domain.seats import seated
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
 from tests.support.small_world.chain import Tx
-from tests.support.small_world.effects import SETTLED, expiry_tx, outcome_tx, split_tx
+from tests.support.small_world.chain_effects import expiry_tx, outcome_tx, split_tx
+from tests.support.small_world.lightning_effects import SETTLED
 from tests.support.small_world.played import Played
 
 SECONDS_A_BLOCK = 600

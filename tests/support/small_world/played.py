@@ -16,9 +16,10 @@ from coordinator.domain.protection import moves_while_stopped, protects
 from coordinator_core.competition.terms import Terms
 from coordinator_core.units import Blocks, UnixTime
 from tests.support import lanes as b
-from tests.support.small_world.effects import Result, Task, perform
+from tests.support.small_world.effects import perform
 from tests.support.small_world.lightning import CANCEL_DELTA
 from tests.support.small_world.outside import Away, Service, World
+from tests.support.small_world.tasks import Result, Task
 
 MAX_STEPS = 32
 OUTAGES = {Channel.ORACLE, Channel.KEYMELD, Channel.CHAIN, Channel.LOCAL}

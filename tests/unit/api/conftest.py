@@ -186,6 +186,7 @@ class House:
     async def add_facts(self, lane: str, *facts: Fact) -> None:
         async with self.store.write() as tx:
             await tx.put_facts(lane, facts, "test", NOW)
+        self.engine.wakeups.changed(lane)
 
     async def confirm(self, lane: str, txid: str, spends: str | None = None) -> None:
         """A transaction of a competition, and the outpoint it spends, in the tip."""

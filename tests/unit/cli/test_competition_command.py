@@ -1,3 +1,6 @@
+import json
+import uuid
+
 import pytest
 
 from coordinator.cli.competition.tables import when
@@ -111,6 +114,7 @@ def place(server, tmp_path):
         CREATE: (201, {"id": ID}),
         f"GET /api/v1/competitions/{ID}": DETAIL,
         "GET /api/v1/competitions": [DETAIL],
+        f"GET /api/v1/competitions?before={ID}": [],
         "GET /api/v1/status": {"now": NOW},
     }
     return ("--url", server.url, "--token-file", token)
@@ -211,6 +215,17 @@ def test_words_of_others_cannot_move_the_cursor_or_colour_the_text(command, serv
         assert "\x1b" not in shown
         assert "\x07" not in shown
         assert "[bold red]x[/]" in shown
+
+
+def test_every_page_is_listed_and_one_that_leads_back_is_the_last(command, server, place):
+    older = str(uuid.UUID(int=uuid.UUID(ID).int - 1))
+    server.answers[f"GET /api/v1/competitions?before={ID}"] = [{**DETAIL, "id": older}]
+    server.answers[f"GET /api/v1/competitions?before={older}"] = []
+    listed = json.loads(command("competition", "list", "--json", *place).stdout)
+    assert [item["id"] for item in listed] == [ID, older]
+    server.answers[f"GET /api/v1/competitions?before={older}"] = [DETAIL]
+    listed = json.loads(command("competition", "list", "--json", *place).stdout)
+    assert [item["id"] for item in listed] == [ID, older, ID]
 
 
 def test_without_an_address_the_options_are_named(command):

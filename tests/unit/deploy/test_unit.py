@@ -57,4 +57,6 @@ def test_it_ends_as_the_coordinator_wants_to_end(service: dict[str, list[str]]) 
     # A failure to systemd, so that it is seen; started again all the same.
     assert str(EXIT_ESCALATED) not in service["SuccessExitStatus"]
     assert int(service["TimeoutStopSec"][0].removesuffix("s")) > STOP_SECONDS + SERVER_SECONDS + END_SECONDS
-    assert service["ExecStart"][0].split()[1:] == ["run", "--settings", "/etc/coordinator/coordinator.toml"]
+    assert service["ExecStart"][0].split()[1:] == [
+        *("run", "--settings", "/etc/coordinator/coordinator.toml", "--stop-unreadable"),
+    ]

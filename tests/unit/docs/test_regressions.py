@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 DOCUMENT = ROOT / "docs/regressions.md"
 ROW = re.compile(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 TEST = re.compile(r"`(tests/[^`]+\.py)::([^`]+)`")
-REASONS = ("cannot occur: ", "later: ", "not yet: ")
+REASONS = ("cannot occur: ", "later: ", "measured: ")
 PARTS = ("escrow mode", "several instances", "shadow runs", "player pages", "debts and standing books")
 """Later parts of the product, as the head of the document lists them."""
 
@@ -81,6 +81,10 @@ def test_a_line_names_a_test_or_says_why_there_is_none(line: str, what: str, how
         assert any(part in how for part in PARTS), f"{line}: which part of the product?"
     if how.startswith("cannot occur: "):
         assert len(how.split()) > 6, f"{line}: say why"
+    if how.startswith("measured: "):
+        [module] = re.findall(r"`python -m (tests\.bench\.\w+)`", how)
+        assert "def main(" in (ROOT / f"{module.replace('.', '/')}.py").read_text()
+    assert not how.startswith("not yet")
     assert TEST.search(how) or how.startswith(REASONS), line
 
 

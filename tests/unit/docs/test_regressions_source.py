@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import coverage
+
 ROOT = Path(__file__).parents[3]
 EMBEDDED = ROOT / "coordinator/embedded"
 PRODUCT = sorted(
@@ -134,6 +136,20 @@ def test_complexity_is_bounded_by_the_linter() -> None:
     assert settings["mccabe"]["max-complexity"] <= 8
     assert "C90" in settings["select"]
     assert [name(path) for path in PRODUCT if re.search(r"noqa:.*C901", path.read_text())] == []
+
+
+def test_coverage_has_floors_that_the_build_checks() -> None:
+    domain = coverage.DOMAIN
+    found = {
+        f"{domain}lane.py": 99.9,
+        f"{domain}duties.py": 100.0,
+        "coordinator/app.py": 89.9,
+        "coordinator/x.py": 90.0,
+    }
+    assert [line.partition(":")[0] for line in coverage.short(found)] == [f"{domain}lane.py", "coordinator/app.py"]
+    assert "./dev coverage\n" in (ROOT / ".ci/run").read_text()
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]
+    assert settings["run"]["branch"] is True
 
 
 def test_the_rules_see_what_they_forbid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

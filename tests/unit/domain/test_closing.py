@@ -7,6 +7,7 @@ from coordinator.domain.competitions import closing, watching
 from coordinator.domain.competitions import states as s
 from coordinator.views.closing import keymeld_status
 from coordinator_core.competition.closing import max_signing_sessions
+from coordinator_core.competition.schedule import latest_funding
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
 from tests.support.lanes import Story
@@ -209,11 +210,13 @@ def test_holds_are_read_again_when_the_last_reading_is_old(story: Story) -> None
 
 
 def test_windows_are_timers_and_past_dates_are_not(story: Story) -> None:
-    story.put(b.session(), b.batches())
+    story.put(b.session(), b.batches(), *(b.seal(e) for e in b.ROSTER))
     ends = b.WALL + b.SEALING
     assert watching.deadline(b.awaiting_keygen(), story.lane).wall == ends
     assert watching.deadline(b.awaiting_keygen(), story.set(wall=ends).lane).wall == ends + b.SEALING
     assert watching.deadline(b.event_created(), story.lane).domain == b.END_OF_CLOSING
-    assert watching.deadline(b.event_created(), story.set(now=b.END_OF_CLOSING).lane).domain is None
+    last = latest_funding(story.terms)
+    assert watching.deadline(b.event_created(), story.set(now=b.END_OF_CLOSING).lane).domain == last + 1
+    assert watching.deadline(b.event_created(), story.set(now=last + 1).lane).domain is None
     assert watching.deadline(b.event_created(), story.lane).height == b.TIP + 1
     assert watching.deadline(s.CollectingEntries(terms_hash="h"), story.lane).domain == b.CLOSE

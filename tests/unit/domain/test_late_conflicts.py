@@ -67,7 +67,7 @@ class TestConflict:
 
 
 class TestCloseOfAnotherOutcome:
-    """Every winner was paid and gave its key, the close was signed; then the expiry confirmed instead of the outcome."""
+    """Every winner was paid and gave its key, the close was signed; then the expiry confirmed instead."""
 
     @pytest.fixture
     def story(self) -> Story:
@@ -75,7 +75,7 @@ class TestCloseOfAnotherOutcome:
         story.put(b.built("close", b.STRANGER, spends=f"{b.OUTCOME}:0"), f.Sent(role="close", txid=b.STRANGER))
         for entry_id in b.ROSTER:
             story.put(b.payout(entry_id, PrizeState.PAID), f.EntryKeyHeld(entry_id=entry_id))
-        return story.spend(FUNDING_OUT, b.EXPIRED)
+        return story.confirm(b.FUNDING).spend(FUNDING_OUT, b.EXPIRED)
 
     def roles(self, story: Story, tip: int) -> set[str]:
         wanted = story.set(tip=tip).wants(b.expiry_broadcasted()).values()

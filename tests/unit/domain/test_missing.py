@@ -31,6 +31,7 @@ COMPARED = [b.ready(e, READY) for e in b.ROSTER]
 SEALED = [b.seal(e) for e in b.ROSTER]
 SIGNED = [b.batch_signed(0), b.batch_signed(1)]
 BUILT = b.built("funding", b.FUNDING)
+QUEUED = f.Queued(attempt=1, since=UnixTime(b.WALL))
 OVER = s.Completed | s.Cancelled | s.Failed
 END = Until(Clock.DOMAIN, b.END_OF_CLOSING)
 DEADLINE = Until(Clock.HEIGHT, b.DEADLINE)
@@ -89,6 +90,7 @@ ROWS = [
     ),
     Row("event", b.event_created, Phase.CREATE_EVENT, Party.ORACLE, END),
     Row("session", b.awaiting_keygen, Phase.OPEN_SESSION, Party.KEYMELD, END),
+    Row("queued", b.awaiting_keygen, Phase.TAKE_TURN, Party.COORDINATOR, END, [QUEUED]),
     Row("nobody sealed", b.awaiting_keygen, Phase.SEAL, Party.PLAYER, SEALING, [b.session()], {}, b.ROSTER),
     Row(
         "one is left to seal",

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from coordinator.engine.alarms import AGAIN_SECONDS, OF_ATTENTION, Alarms, of_attention
-from coordinator.engine.components import Dependency
+from coordinator.engine.alarms import _OF_CHAIN, AGAIN_SECONDS, OF_ATTENTION, Alarms, of_attention
+from coordinator.engine.chain.lookout import REFUSALS
+from coordinator.engine.components import Child, ChildState, Dependency
 from coordinator.engine.dependencies import Dependencies
 from coordinator.engine.health import LOOPS, Health
 from coordinator.engine.operators.acting import House
@@ -18,7 +19,7 @@ from coordinator.ports.alerts import Alert, AlertName, AlertRow
 from coordinator.ports.faults import Unreachable
 from coordinator_core.errors import Fault
 from coordinator_core.units import Seconds, UnixTime
-from tests.support.chain import lag
+from tests.support.chain import CURSOR, lag
 
 KEY = "dependency_away/oracle"
 
@@ -119,6 +120,22 @@ async def test_each_trouble_has_a_key_of_its_own(scene: Scene) -> None:
     assert sorted(scene.heard.said) == ["raised dependency_away/keymeld", f"raised {KEY}"]
 
 
+async def test_a_chain_that_fails_or_stands_still_is_told_and_told_to_be_over(scene: Scene) -> None:
+    lookout = scene.health.dependencies.lookout
+    for _ in range(REFUSALS - 1):
+        lookout.refused("another block")
+    await scene.alarms.step()
+    assert scene.heard.said == []
+    lookout.refused("another block")
+    await scene.alarms.step()
+    assert scene.heard.said == ["raised chain_failed"]
+    assert (await scene.row()).summary == "another block"
+    lookout.stored(CURSOR, moved=True)
+    await scene.alarms.step()
+    assert scene.heard.said == ["raised chain_failed", "cleared chain_failed"]
+    assert set(_OF_CHAIN.values()) == {AlertName.CHAIN_FAILED, AlertName.CHAIN_STALE}
+
+
 def test_everything_that_needs_attention_is_an_alert() -> None:
     assert set(OF_ATTENTION) == set(Kind)
     items = [
@@ -130,3 +147,25 @@ def test_everything_that_needs_attention_is_an_alert() -> None:
     assert len({alert.key for alert in alerts}) == len(Kind)
     assert all(alert.summary == "why; do this" for alert in alerts)
     assert AlertName.NEEDS_OPERATOR in {alert.name for alert in alerts}
+
+
+async def test_a_loop_that_keeps_dying_is_told_once_however_often_it_is_tried(scene: Scene, house) -> None:
+    states = dict.fromkeys(Child, ChildState.RUNNING)
+    scene.health.children = lambda: states
+    await scene.alarms.step()
+    assert scene.heard.said == []
+    states[Child.CHAIN] = ChildState.DEGRADED
+    for _ in range(20):
+        await scene.alarms.step()
+        house.clock.seconds += 15
+    assert scene.heard.said == ["raised loop_degraded/chain"]
+    states[Child.CHAIN] = ChildState.RUNNING
+    await scene.alarms.step()
+    assert scene.heard.said == ["raised loop_degraded/chain", "cleared loop_degraded/chain"]
+
+
+async def test_a_loop_in_its_first_pauses_is_nobodys_business(scene: Scene) -> None:
+    states = dict.fromkeys(Child, ChildState.BACKOFF)
+    scene.health.children = lambda: states
+    await scene.alarms.step()
+    assert scene.heard.said == []

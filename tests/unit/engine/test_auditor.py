@@ -140,6 +140,18 @@ class TestLiveness:
         await scene.audit()
         assert scene.violations == 1
 
+    async def test_one_that_was_driven_between_the_look_and_the_write_is_no_violation(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lane = await scene.house.lane(collecting(), *HELD, wake=True)
+
+        async def before(limit: int) -> list[str]:
+            return [lane]
+
+        monkeypatch.setattr(scene.house.store, "undriven", before)
+        await scene.audit()
+        assert (scene.violations, scene.auditor.findings) == (0, ())
+
     @pytest.mark.parametrize("state", [s.Cancelled(reason="r"), s.Failed(reason="r")])
     async def test_who_is_over_needs_nobody(self, scene: Scene, state: s.Competition) -> None:
         await scene.house.lane(state)

@@ -58,8 +58,8 @@ def test_silences_that_are_far_apart_do_not_open_it(breakers: Breakers, hand: Ha
 def test_an_answer_between_starts_the_count_again(breakers: Breakers) -> None:
     for _ in range(5):
         silent(breakers, 4)
+        assert breakers.open == frozenset()
         breakers.note("keymeld", answered=True)
-    assert breakers.open == frozenset()
 
 
 def test_open_one_lets_one_duty_through_every_ten_seconds(breakers: Breakers, hand: Hand) -> None:

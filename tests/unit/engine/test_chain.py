@@ -8,11 +8,13 @@ import pytest
 
 from coordinator.domain.competitions import states as s
 from coordinator.engine.chain import ChainLoop
-from coordinator.engine.chain.watching import find_hits
+from coordinator.engine.chain.watching import find_hits, merged
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.components import ChainState
 from coordinator.engine.timers import TimerLoop
+from coordinator.ports.faults import Unreachable, Unsuitable
 from coordinator.ports.store import Wake, Watch
-from coordinator_core.errors import Misuse
+from coordinator_core.errors import Fault, Misuse
 from coordinator_core.units import Height, UnixTime
 from tests.support import lanes as b
 from tests.support.ports import BLOCK_SECONDS, GENESIS_TIME, Clock, DataChain, transaction
@@ -278,5 +280,38 @@ def test_hits_of_a_block_are_found_by_its_transactions() -> None:
     block = chain.mine(FUNDING, transaction("8" * 64))
     paid, spent = Watch("t", b.FUNDING), Watch("o", COIN)
     wanted = {b.FUNDING: [("a", paid), ("b", paid)], COIN: [("a", spent)], "7" * 64: [("a", Watch("t", "7" * 64))]}
-    hits = {(hit.lane, hit.watch.keytype, hit.txid) for hit in find_hits(block, wanted)}
+    hits = {(hit.lane, hit.watch.keytype, hit.txid) for hit in find_hits(merged(block), wanted)}
     assert hits == {("a", "t", b.FUNDING), ("b", "t", b.FUNDING), ("a", "o", b.FUNDING)}
+
+
+@pytest.mark.parametrize(("terms", "needed"), [(b.terms_with(), 1), (b.terms_with(b.MAINNET), 3)])
+async def test_depth_is_counted_in_confirmations_and_not_in_heights(house, loop: ChainLoop, terms, needed: int) -> None:
+    """The state moves with exactly as many blocks as the terms ask for (mistake 42)."""
+    lane = await house.lane(b.funding_broadcasted(), *b.seats(), b.pinned(), b.built("funding", b.FUNDING), terms=terms)
+    await house.apply(lane)
+    for depth in range(1, needed + 1):
+        house.chain.mine(*([FUNDING] if depth == 1 else []))
+        await follow(loop)
+        await drain(house)
+        assert isinstance(await house.state(lane), s.FundingConfirmed) is (depth == needed)
+
+
+async def test_a_spend_by_an_unknown_transaction_is_kept_with_its_txid(house, loop: ChainLoop, waiting: str) -> None:
+    house.chain.mine(RIVAL)
+    await follow(loop)
+    record = await house.store.lane(waiting)
+    assert (record.spent[COIN].txid, record.spent[COIN].height) == (b.STRANGER, 101)
+    assert await house.rows("SELECT keytype, key, txid FROM chain_hit") == [("o", COIN, b.STRANGER)]
+
+
+async def test_what_follows_from_the_node_is_said_of_it(house) -> None:
+    """Silence, nonsense and refused credentials are told apart."""
+    loop = ChainLoop(house.store, house.chain, house.clockwork, house.wakeups, poll_seconds=0.0)
+    for error, state in (
+        (Unreachable("node", "no answer", fault=Fault.NODE), ChainState.CONNECTING),
+        (Unsuitable("node", "the node refused the RPC credentials", fault=Fault.COORDINATOR), ChainState.FAILED),
+    ):
+        loop._note(error)
+        assert loop._lookout.report().state is state
+        await loop.step()
+        assert loop._lookout.report().state is ChainState.SYNCED

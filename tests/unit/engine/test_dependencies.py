@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from coordinator.domain.duties import Channel
+from coordinator.domain.gates import GRACE
 from coordinator.engine import dependencies as module
 from coordinator.engine.chain import ChainLoop
 from coordinator.engine.dependencies import NEVER_ANSWERED, NO_ANSWER, Away, Dependencies, Dependency
@@ -143,6 +144,43 @@ async def test_an_answer_that_says_not_now_is_none(world: World) -> None:
         Dependency.LIGHTNING: "is not synced to the chain",
         Dependency.KEYMELD: "has no healthy enclave",
     }
+
+
+async def test_lightning_has_two_minutes_after_a_block_that_it_heard_of_first(world: World, monkeypatch: Any) -> None:
+    """It says at once that it is not synced; the node shows the block when it is asked then."""
+    await world.dependencies.look()
+    known = await world.services.lightning.info()
+    fields = {name: getattr(known, name) for name in known.__struct_fields__}
+
+    async def unsynced() -> NodeInfo:
+        return NodeInfo(**{**fields, "synced_to_chain": False})
+
+    world.services.lightning.info = unsynced
+    world.bench.house.chain.mine()
+    await world.dependencies.ask(Dependency.LIGHTNING)
+    assert world.dependencies.away == ()
+    late = world.dependencies.lookout.clock() + GRACE
+    monkeypatch.setattr(world.dependencies.lookout, "clock", lambda: late)
+    await world.dependencies.ask(Dependency.LIGHTNING)
+    assert [away.reason for away in world.dependencies.away] == ["is not synced to the chain"]
+
+
+@pytest.mark.parametrize("ahead", [6, 7])
+async def test_more_than_six_blocks_behind_no_ticket_is_sold_and_the_page_says_why(world: World, ahead: int) -> None:
+    for _ in range(ahead):
+        world.bench.house.chain.mine()
+    await world.dependencies.look()
+    reasons = [away.sentence for away in world.dependencies.away]
+    assert reasons == ([] if ahead == 6 else ["chain is ahead: 7 blocks of the Bitcoin node are not processed yet"])
+    assert world.dependencies.market == MARKET
+    loop = ChainLoop(
+        *(world.bench.house.store, world.services.chain, world.bench.house.clockwork, world.bench.house.wakeups),
+        poll_seconds=0.0,
+        lookout=world.dependencies.lookout,
+    )
+    while await loop.step():
+        pass
+    assert world.dependencies.away == ()
 
 
 async def test_a_failure_elsewhere_asks_at_once(world: World, monkeypatch: Any) -> None:

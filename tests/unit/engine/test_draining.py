@@ -18,6 +18,7 @@ from coordinator.engine.components import Child, ChildState
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.engine import Engine
 from coordinator.engine.money.office import MoneyOffice
+from coordinator.engine.slots import DEFAULT_LIMITS
 from coordinator.engine.supervisor import MAX_RESTARTS
 from coordinator.engine.timers import TimerLoop
 from coordinator.engine.vitals import Vitals
@@ -27,6 +28,7 @@ from tests.support.keymeld_book import BookKeymeld
 from tests.support.scene import BookOracle
 
 KIND = "oracle.create_event"
+MANY = 60
 
 
 @dataclass
@@ -60,7 +62,7 @@ def engine(bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         # The Lightning node of these tests knows no invoice, which is a contradiction of its own.
         monkeypatch.setattr(MoneyOffice, "run", lambda office: beats(office._vitals))
         services = dataclasses.replace(bench.services, keymeld=BookKeymeld(b.WALL), oracle=BookOracle())
-        made = Engine(services, poll_seconds=0.01)
+        made = Engine(services, poll_seconds=0.01, duty_limits={**DEFAULT_LIMITS, "oracle": MANY})
         await made.start()
         try:
             yield made
@@ -217,3 +219,33 @@ async def test_what_was_claimed_as_it_stopped_is_given_back_too(house, engine) -
             await entered.wait()
             assert await running.stop(60.0)
     assert {row[:3] for row in await rows(house, WatchInvoice.kind())} == {("open", None, 1)}
+
+
+async def test_every_result_of_many_is_committed_and_none_is_executed_again(house, engine) -> None:
+    lanes = [await house.lane(b.event_created(), *b.seats(), name=f"lane-{n}") for n in range(MANY)]
+    for lane in lanes:
+        await house.apply(lane)
+    await due(house, KIND)
+    executed: list[str] = []
+    every, let = asyncio.Event(), asyncio.Event()
+
+    async def execute(task: Task[Any]) -> Outcome:
+        executed.append(task.id)
+        if len(executed) == MANY:
+            every.set()
+        await let.wait()
+        return Done([b.oracle_event()])
+
+    async with engine({KIND: execute}) as running:
+        async with asyncio.timeout(30):
+            await every.wait()
+        stopping = asyncio.create_task(running.stop(60.0))
+        asyncio.get_running_loop().call_later(0.2, let.set)
+        assert await stopping
+    assert [row[:3] for row in await rows(house, KIND)] == [("done", None, 1)] * MANY
+    assert {type(await house.state(lane)) for lane in lanes} == {s.AwaitingKeygen}
+    async with engine({KIND: execute}) as running:
+        async with asyncio.timeout(30):
+            while set(running.health.children().values()) != {ChildState.RUNNING}:  # noqa: ASYNC110  (nothing tells)
+                await asyncio.sleep(0.02)
+    assert len(executed) == len(set(executed)) == MANY

@@ -16,6 +16,7 @@ from coordinator.engine.apply import world_of
 from coordinator.engine.chain import ChainLoop
 from coordinator.engine.chain.lookout import Lookout
 from coordinator.engine.duty import Again, Done, Outcome, Task
+from coordinator.engine.engine import Engine
 from coordinator.engine.gates import ChainGate, Gates
 from coordinator.engine.operators.attention import FAILING, attention
 from coordinator.engine.worker import Worker
@@ -235,3 +236,21 @@ async def test_the_worker_lets_a_held_payment_ask_what_became_of_it(doors: Doors
     doors.synced = True
     await work(doors, "ln.pay", ran)
     assert ran == [LIGHTNING_BEHIND, None]
+
+
+async def test_the_engine_puts_the_chain_before_its_worker(funding: Doors) -> None:
+    funding.synced = False
+    engine = Engine(funding.bench.services, poll_seconds=60.0)
+    await engine.start()
+    try:
+        worker = engine._worker
+        assert worker is not None
+        gates = worker._attempts._gates
+        # What the house's money has to say is said before, and proven elsewhere.
+        gates._house = None
+        record = await funding.house.store.lane(b.LANE)
+        lane = codec.lane_of(record, await world_of(record, engine.clock))
+        assert await gates.reason(FUNDING, lane, None) == LIGHTNING_BEHIND
+        assert engine.health.report().chain.held == LIGHTNING_BEHIND
+    finally:
+        await engine.stop()

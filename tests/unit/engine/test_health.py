@@ -11,7 +11,7 @@ import pytest
 from coordinator.domain.competitions.states import Created
 from coordinator.domain.duties import CheckPlanning
 from coordinator.engine import codec
-from coordinator.engine.components import Child, Component, Dependency
+from coordinator.engine.components import Child, ChildState, Component, Dependency
 from coordinator.engine.dependencies import Dependencies
 from coordinator.engine.examination import EngineExamination
 from coordinator.engine.health import LATE_DUTY_SECONDS, LOOPS, STALE_SECONDS, Health, Status
@@ -194,3 +194,17 @@ async def test_a_database_that_cannot_be_read_makes_everything_unknown(ward: War
 async def test_not_ready_while_it_stops(ward: Ward) -> None:
     ward.health.stopping = True
     assert "stopping" in (await EngineExamination(ward.health).condition()).problem
+
+
+async def test_a_degraded_loop_degrades_and_is_shown(ward: Ward) -> None:
+    states = dict.fromkeys(Child, ChildState.RUNNING)
+    ward.health.children = lambda: states
+    assert ward.status is Status.OK
+    states[Child.RETENTION] = ChildState.DEGRADED
+    assert ward.status is Status.DEGRADED
+    assert ward.health.report().children[Child.RETENTION] is ChildState.DEGRADED
+    text = publish(ward.health, height=Height(100), frozen=False)
+    assert 'coordinator_supervisor_child_state{child="retention",state="degraded"} 1' in text
+    assert 'coordinator_supervisor_child_state{child="retention",state="running"} 0' in text
+    assert 'coordinator_supervisor_child_state{child="chain",state="running"} 1' in text
+    assert text.count("coordinator_supervisor_child_state{") == len(Child) * len(ChildState)

@@ -17,6 +17,7 @@ from coordinator.domain.competitions import states as s
 from coordinator.domain.duties import PayPrize, WatchInvoice
 from coordinator.engine import applier as applier_module
 from coordinator.engine.applier import Applier
+from coordinator.engine.commands.create import create_competition
 from coordinator.engine.components import Child
 from coordinator.engine.dependencies import Dependencies, Dependency
 from coordinator.engine.duty import Again, Done, Outcome, Task
@@ -27,6 +28,7 @@ from coordinator.engine.vitals import Vitals
 from coordinator.engine.worker import Worker
 from coordinator.ports.faults import Rejected, Unreachable
 from coordinator.ports.lightning import Payment, PaymentState
+from coordinator_core.competition.draft import Draft
 from coordinator_core.dlc.serialization import parameters_to_json
 from coordinator_core.errors import Fault, VerificationFailed
 from coordinator_core.units import Blocks, Sats, Seconds
@@ -251,6 +253,22 @@ async def test_a_stream_that_breaks_costs_no_news(bench: Any) -> None:
 
 
 SIGNING_AT_ONCE = 24
+DRAFT = {
+    "title": "Rain",
+    "network": "regtest",
+    "targets": ["KORD"],
+    "metrics": ["temp_high"],
+    "values_per_entry": 1,
+    "entries_close": "2026-09-22T00:00:00Z",
+    "observation_start": "2026-09-23T00:00:00Z",
+    "observation_end": "2026-09-24T00:00:00Z",
+    "signing_date": "2026-09-24T01:00:00Z",
+    "entry_fee": 50_000,
+    "minimum_entries": 3,
+    "maximum_entries": 5,
+    "oracle_url": "http://127.0.0.1:9800",
+    "keymeld_gateway": "http://127.0.0.1:8090",
+}
 
 
 async def test_a_look_at_a_batch_builds_no_contract_anew(bench: Any) -> None:
@@ -284,3 +302,12 @@ async def test_a_payment_without_an_end_is_looked_at_less_and_less_and_told_if_i
     waits = [outcome for outcome in found if isinstance(outcome, Again)]
     assert [outcome.seconds for outcome in waits] == [0.5, 0.5, 5.0, 5.0]
     assert all(reason is None if outcome.reason is None else reason and reason in outcome.reason for outcome in waits)
+
+
+async def test_fifty_requests_at_once_with_one_key_are_one_competition(house: Any) -> None:
+    draft = msgspec.convert(DRAFT, Draft)
+    made = await asyncio.gather(
+        *(create_competition(house.store, house.clockwork, house.wakeups, draft, "key") for _ in range(50))
+    )
+    assert len(set(made)) == 1
+    assert await house.store.lanes() == [made[0]]

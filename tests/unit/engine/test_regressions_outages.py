@@ -14,6 +14,7 @@ from coordinator.engine import codec
 from coordinator.engine.apply import world_of
 from coordinator.engine.components import Dependency
 from coordinator.engine.dependencies import Dependencies
+from coordinator.engine.engine import Engine
 from coordinator.engine.outages import AHEAD_SECONDS, CLOSING, LEAST_SECONDS, MARGIN_SECONDS, Outages
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
@@ -120,3 +121,16 @@ async def test_what_the_services_say_is_what_is_written_down(bench: Any) -> None
     parts = [part for part in await outages_of(house, lane) if part.service == "keymeld"]
     assert UnixTime(since) <= parts[0].since <= UnixTime(since + LOOK)
     assert parts[-1].until >= house.clock.seconds
+
+
+@pytest.mark.parametrize("make", [b.event_created, b.awaiting_keygen, b.entries_submitted, b.awaiting_signing])
+async def test_time_in_which_we_were_down_ourselves_does_not_count(bench: Any, make: Any) -> None:
+    house = bench.house
+    lane = await house.lane(make(), *b.seats())
+    selling = await house.lane(s.CollectingEntries(terms_hash="h"), *b.seats(("entry-5",)), name="selling")
+    house.clock.seconds += TEN_MINUTES
+    await Engine(bench.services, poll_seconds=60.0)._note_downtime()
+    assert await outages_of(house, lane) == [
+        f.Outage(service="coordinator", since=UnixTime(house.clock.seconds - TEN_MINUTES), until=house.clock.now())
+    ]
+    assert await outages_of(house, selling) == []

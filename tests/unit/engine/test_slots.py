@@ -83,6 +83,17 @@ def test_one_competition_gets_half_of_a_channel_and_the_next_one_finds_room() ->
     assert slots.full == {}
 
 
+def test_local_work_of_one_competition_does_not_overlap_however_many_slots_there_are() -> None:
+    """Coins that are given back while they are being reserved."""
+    slots = Slots({"local": 9})
+    pin, release, other = (due(name, channel="local") for name in ("lane", "lane", "other"))
+    assert slots.choose([pin, release, other], {"local": 9}) == [pin.id, other.id]
+    slots.start("local", "lane")
+    assert slots.choose([release], {"local": 8}) == []
+    slots.end("local", "lane")
+    assert slots.choose([release], {"local": 9}) == [release.id]
+
+
 def test_who_has_least_gets_next() -> None:
     slots = Slots({"c": 8})
     slots.start("c", "busy")
@@ -117,7 +128,7 @@ def test_never_more_than_there_is_room_for(
     slots = Slots({"c": limit})
     taken: Counter[str] = Counter()
     for lane in running:
-        if taken.total() < limit and taken[lane] < fair_share(limit):
+        if taken.total() < limit and taken[lane] < fair_share("c", limit):
             slots.start("c", lane)
             taken[lane] += 1
     duties = [due(lane, urgency, float(at)) for lane, urgency, at in wanted]
@@ -125,7 +136,7 @@ def test_never_more_than_there_is_room_for(
     chosen = slots.choose(duties, free)
     assert len(chosen) == len(set(chosen))
     lanes = taken + Counter(duty.lane for duty in duties if duty.id in set(chosen))
-    assert all(count <= fair_share(limit) for count in lanes.values())
+    assert all(count <= fair_share("c", limit) for count in lanes.values())
     # Nothing is left idle: each slot is taken, or everybody who waits has its share.
-    left = [duty for duty in duties if duty.id not in set(chosen) and lanes[duty.lane] < fair_share(limit)]
+    left = [duty for duty in duties if duty.id not in set(chosen) and lanes[duty.lane] < fair_share("c", limit)]
     assert len(chosen) == free.get("c", 0) or not left

@@ -24,7 +24,8 @@ Execute = Callable[[Task[Any]], Awaitable[Outcome]]
 
 @asynccontextmanager
 async def working(house: Any, execute: Execute, **more: Any) -> AsyncIterator[Worker]:
-    worker = Worker(house.store, house.clockwork, house.wakeups, {KIND: execute}, **more)
+    executors: Any = {KIND: execute}
+    worker = Worker(house.store, house.clockwork, house.wakeups, executors, **more)
     task = asyncio.create_task(worker.run())
     try:
         async with asyncio.timeout(20):
@@ -171,7 +172,8 @@ async def test_finish_lets_what_runs_end_and_takes_nothing_more(house: Any, lane
         await end.wait()
         return Again(0.0, [b.oracle_event()])
 
-    worker = Worker(house.store, house.clockwork, house.wakeups, {KIND: execute})
+    executors: Any = {KIND: execute}
+    worker = Worker(house.store, house.clockwork, house.wakeups, executors)
     run = asyncio.create_task(worker.run())
     async with asyncio.timeout(10):
         await started.wait()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from coordinator.adapters.store.retention import KEPT_BLOCKS
 from coordinator.adapters.store.sqlite import WAL_BYTES, WAL_PAGES, SqliteStore
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.retention import AGES, BATCH, Retention
@@ -99,8 +100,8 @@ async def test_a_change_costs_what_it_changes(store: SqliteStore) -> None:
     await follow(store, {"a", "b"}, set(), Wake(wall=UnixTime(7), height=Height(9)), Watch("t", "aa"))
     before = await written(store)
     await follow(store, {"a", "c"}, {"a"}, Wake(wall=UnixTime(8), height=Height(9)), Watch("t", "aa"), Watch("t", "cc"))
-    # One obsolete, one new, one other class; one timer out and one in; one watch.
-    assert await written(store) - before == 6
+    # One obsolete, one new, one other class; one timer; one watch.
+    assert await written(store) - before == 5
     assert await rows(store, "SELECT id, status, protective FROM duty ORDER BY id") == [
         ("a", "open", 1),
         ("b", "obsolete", 0),
@@ -138,7 +139,15 @@ async def aged(store: SqliteStore) -> SqliteStore:
         await fill(store, at)
     async with store.write_connection() as connection:
         await connection.exec_driver_sql("UPDATE lane SET terminal_at = 0 WHERE id = 'ended'")
+        await connection.exec_driver_sql(BLOCKS.format(first=1, last=KEPT_BLOCKS + 9, time=0))
+        for key, cleared in (("over", 0), ("just over", NOW), ("lasts", None)):
+            await connection.exec_driver_sql("INSERT INTO alert VALUES (?, 's', 0, 0, 1, 0, ?)", (key, cleared))
     return store
+
+
+BLOCKS = """INSERT INTO chain_block (height, hash, prev, time, median_time)
+WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last})
+SELECT i, 'hash ' || i, 'hash ' || (i - 1), {time}, {time} FROM n"""
 
 
 async def sweep(store: SqliteStore) -> Any:
@@ -172,7 +181,24 @@ async def test_only_what_nobody_needs_is_forgotten(aged: SqliteStore) -> None:
     assert ("open", "done", 0) in duties
     assert await rows(aged, "SELECT DISTINCT ended_at FROM duty_attempt") == [(float(NOW),)]
     assert await rows(aged, "SELECT DISTINCT lane FROM watch") == [("open",)]
+    assert await rows(aged, "SELECT key FROM alert ORDER BY key") == [("just over",), ("lasts",)]
     assert await rows(aged, "PRAGMA foreign_key_check") == []
+
+
+async def test_headers_that_a_reorg_may_reach_or_that_hold_something_stay(store: SqliteStore) -> None:
+    deep = KEPT_BLOCKS + 20
+    async with store.write_connection() as connection:
+        await connection.exec_driver_sql(BLOCKS.format(first=1, last=deep - 1, time=0))
+        await connection.exec_driver_sql(BLOCKS.format(first=deep, last=deep, time=NOW))
+        await connection.exec_driver_sql("UPDATE chain_block SET time = ? WHERE height = 7", (NOW,))
+        hit = "INSERT INTO chain_hit (block_hash, lane, keytype, key, txid) VALUES ('hash 5', 'open', 't', 'x', 'x')"
+        await connection.exec_driver_sql(hit)
+    assert (await sweep(store))[Leftover.BLOCKS] == 19 - 2
+    kept = [row[0] for row in await rows(store, "SELECT height FROM chain_block ORDER BY height")]
+    assert kept == [5, 7, *range(20, deep + 1)]
+    record = await store.lane("open")
+    assert record is not None
+    assert record.confirmed == {"x": 5}
 
 
 async def test_a_second_sweep_finds_nothing_and_writes_nothing(aged: SqliteStore) -> None:
