@@ -97,4 +97,3 @@ async def moments(clock: Clockwork) -> Moments:
     """What every clock shows now."""
     tip = await clock.tip()
     return Moments(wall=clock.wall(), domain=await clock.domain(), median=tip.median_time_past, height=tip.height)
-

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from coordinator.adapters.store.tables import metadata
 
-LEFT_OUT: Final = frozenset({"inbox", "audit", "reservation"})
-"""What was asked and answered once, and what cannot belong to two."""
+LEFT_OUT: Final = frozenset({"inbox", "audit", "reservation", "secret"})
+"""What was asked and answered once, what cannot belong to two, and what is sealed for one."""
 NUMBERED: Final = "seq"
 
 
 def multiply(database: Path, template: str, count: int, first: int = 0) -> None:
     """Add `count` copies of a competition, numbered from `first`: states, facts, log, duties with their attempts and
-    pins, watches, timers, hits, secrets. Outside they share one contract and one set of invoices.
+    pins, watches, timers, hits. Outside they share one contract and one set of invoices.
     """
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("PRAGMA foreign_keys = OFF")

@@ -30,7 +30,7 @@ from coordinator_core.keymeld.recipients import EnclaveRecipients
 from coordinator_core.keymeld.registration import SealedRegistration
 from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.secret import Secret
-from coordinator_core.units import UnixTime
+from coordinator_core.units import Height, UnixTime
 from tests.support import lanes as b
 from tests.support import scene
 from tests.support.keymeld_book import EPOCH, BookKeymeld, Session
@@ -140,6 +140,7 @@ class Attempt:
             funding_value=parameters.funding_value,
             fee_rate=parameters.fee_rate,
             inputs=(),
+            at_height=Height(100),
         )
         self.story.put(pinned)
 

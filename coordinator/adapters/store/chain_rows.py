@@ -14,8 +14,8 @@ from coordinator.ports.bitcoin import Block
 from coordinator.ports.store import BlockHeader, Hit, Search, Watch
 from coordinator_core.units import Height
 
-KEYS_AT_ONCE: Final = 900
-"""Below the least number of parameters that any SQLite takes."""
+KEYS_AT_ONCE: Final = 8_000
+"""Below the number of parameters that SQLite (from 3.32 on) and PostgreSQL take."""
 
 
 class ChainRows:

@@ -14,7 +14,7 @@ from coordinator.engine.observer import Unobserved
 from coordinator.ports.store import DutyRow
 
 ENDED: Final = frozenset({"completed", "cancelled", "failed"})
-PATIENCE_SECONDS: Final = 4 * 3_600.0
+PATIENCE_SECONDS: Final = 3_600.0
 EACH_SECONDS: Final = 1.0
 
 
@@ -86,7 +86,7 @@ class Journal(Unobserved):
         self, lane: str, states: Sequence[str], *, each: Callable[[], Awaitable[None]] | None = None
     ) -> str:
         """Wait until a lane is in one of the states; a second between two calls of `each`. Raises AssertionError when
-        it ended otherwise, or after four hours.
+        it ended otherwise, or after an hour.
         """
         self.look(lane)
         limit = self.now() + PATIENCE_SECONDS
@@ -102,9 +102,10 @@ class Journal(Unobserved):
         return state
 
     async def until_reached(self, lane: str, state: str) -> float:
-        """Wait until a lane was in a state, however briefly; when that was."""
-        while not any((step.lane, step.state) == (lane, state) for step in self.steps):
-            await self._wait(PATIENCE_SECONDS)
+        """Wait until a lane was in a state, however briefly; when that was. Raises AssertionError after an hour."""
+        limit = self.now() + PATIENCE_SECONDS
+        while not any((step.lane, step.state) == (lane, state) for step in self.steps) and self.now() < limit:
+            await self._wait(limit - self.now())
         return self.reached(lane, state)
 
     async def _wait(self, seconds: float) -> None:

@@ -70,7 +70,7 @@ async def test_from_the_request_to_the_services(bench) -> None:
     async with house.store.write() as tx:
         claimed = await tx.claim(float(house.clock.now()), 30.0, "owner", {"oracle": 4, "local": 4})
     for row in claimed:
-        worker._running.setdefault(row.channel, 0)
+        worker._slots.start(row.channel, row.lane)
         await worker._run(row)
     assert seen == ["request-0042"] * len(claimed)
     assert claimed

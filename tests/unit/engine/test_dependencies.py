@@ -11,8 +11,10 @@ import pytest
 from coordinator.domain.duties import Channel
 from coordinator.domain.gates import GRACE
 from coordinator.engine import dependencies as module
+from coordinator.engine.breakers import Breakers
 from coordinator.engine.chain import ChainLoop
 from coordinator.engine.dependencies import NEVER_ANSWERED, NO_ANSWER, Away, Dependencies, Dependency
+from coordinator.engine.metrics.meters import Meters
 from coordinator.engine.new_money import NewMoney, NewMoneyPaused
 from coordinator.engine.worker import Worker
 from coordinator.ports.faults import Unreachable
@@ -265,3 +267,24 @@ def test_fees_pause_and_everything_in_order_does_not() -> None:
     (pause,) = dear.pauses(b.terms_with())
     assert (pause.dependency, pause.since) == ("chain", None)
     assert "more than a tenth of the entry fee" in pause.reason
+
+
+async def test_service_that_is_seen_back_closes_its_breakers_and_wakes_the_duties(world: World) -> None:
+    house, meters = world.bench.house, Meters()
+    breakers = Breakers(lambda: 0.0, meters.breakers)
+    asked = Dependencies(world.services, house.clockwork, house.wakeups, breakers=breakers)
+    await asked.look()
+    for channel in ("lightning", "watch", "chain"):
+        for _ in range(5):
+            breakers.note(channel, answered=False)
+    house.wakeups.duties.clear()
+    # It answered all the time: whether the duties get an answer, they find out by themselves.
+    await asked.look()
+    assert breakers.open == {"lightning", "watch", "chain"}
+    world.cut(world.services.lightning, "info", Unreachable("lightning", "away", fault=Fault.LIGHTNING))
+    await asked.look()
+    assert not house.wakeups.duties.is_set()
+    world.mend(world.services.lightning, "info")
+    await asked.look()
+    assert breakers.open == {"chain"}
+    assert house.wakeups.duties.is_set()

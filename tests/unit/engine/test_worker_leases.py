@@ -28,7 +28,7 @@ async def working(house: Any, execute: Execute, **more: Any) -> AsyncIterator[Wo
     worker = Worker(house.store, house.clockwork, house.wakeups, executors, **more)
     task = asyncio.create_task(worker.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield worker
     finally:
         task.cancel()

@@ -296,9 +296,12 @@ class TestUnexplained:
     @pytest.fixture
     async def prize(self, desk: Any, house: Any) -> b.Story:
         story = b.Story().put(*b.seats(), b.payout("entry-1", PrizeState.PAYING))
+        # Long before its first ticket: what left in between is looked at, and cannot have paid its prize.
+        house.clock.seconds = b.WALL - 50_000
         await house.lane(b.outcome_broadcasted(), *b.seats(), b.pinned(), b.payout("entry-1", PrizeState.PAYING))
         async with house.store.write() as tx:
             await tx.reserve(f"payout:{self.duty.payment_hash}", b.LANE, "prize/entry-1")
+        house.clock.seconds = b.WALL
         for entry_id in b.ROSTER:
             await made(desk, entry_id, InvoiceState.ACCEPTED)
         return story
