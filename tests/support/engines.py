@@ -58,6 +58,14 @@ async def answer(task: Task[Any]) -> Outcome:
 
 
 ANSWERS: Mapping[str, Executor] = dict.fromkeys(KINDS, answer)
+
+
+async def wait(task: Task[Any]) -> Outcome:
+    """Nothing comes of it."""
+    return Again(NEVER)
+
+
+SILENCE: Mapping[str, Executor] = dict.fromkeys(KINDS, wait)
 STEPS: Sequence[Sequence[Fact]] = (
     [b.holds_read(0)],
     [f.PlanningChecked()],

@@ -16,7 +16,7 @@ from tests.harness.faults import SLOW_SECONDS, Fault, FaultKind
 from tests.harness.sim.links import COORDINATOR, Link, Manner
 
 Message = MutableMapping[str, Any]
-App = Callable[[Any, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]
 
 FIRST_PORT: Final = 20_000
 Canned = tuple[int, list[tuple[bytes, bytes]], bytes]
