@@ -241,7 +241,8 @@ class LedgerLightning:
 
     async def listed_invoices(self, since: UnixTime) -> tuple[ln.ListedInvoice, ...]:
         made = tuple(
-            ln.ListedInvoice(i.payment_hash, i.state, i.value, "", UnixTime(GENESIS_TIME)) for i in self.invoices.values()
+            ln.ListedInvoice(i.payment_hash, i.state, i.value, "", UnixTime(GENESIS_TIME))
+            for i in self.invoices.values()
         )
         return tuple(line for line in (*self.strangers, *made) if line.created_at >= since)
 

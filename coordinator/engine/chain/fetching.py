@@ -20,9 +20,9 @@ TAKEN_BYTES: Final = 2_000_000
 class Prefetch:
     """The next blocks of the best chain from one height on. Close it when its blocks are wanted no more.
 
-    The window grows while blocks are waited for, which is when the node takes long, or while it alone limits how many are
-    handed out at once; it shrinks while blocks wait here. A block that came later than the one after it is handed out
-    before it all the same.
+    The window grows while blocks are waited for, which is when the node takes long, or while it alone limits how many
+    are handed out at once; it shrinks while blocks wait here. A block that came later than the one after it is handed
+    out before it all the same.
     """
 
     def __init__(self, chain: Chain) -> None:
@@ -33,8 +33,8 @@ class Prefetch:
         """Blocks that are asked for at the same time, 4 to 32."""
 
     async def take(self, first: Height, last: Height, most: int) -> Sequence[Block]:
-        """At least one block from `first` on if there is one, and what has come of those behind it up to `last`, each one
-        higher than the one before, at most `most`. What was asked for and starts elsewhere is forgotten.
+        """At least one block from `first` on if there is one, and what has come of those behind it up to `last`, each
+        one higher than the one before, at most `most`. What was asked for and starts elsewhere is forgotten.
 
         Raises faults.PortError for the first block; that of a later one is raised when it is first.
         """

@@ -11,8 +11,8 @@ MONEY = "money"
 
 
 class MoneyExamination:
-    """See ports.condition.Examined. Ready once database, chain and Lightning were compared; what an operator or a rule
-    keeps out is said, and is no reason to take this coordinator out of service.
+    """See ports.condition.Examined. Always ready: pages are served, and what is owed goes on, while database, chain and
+    Lightning are compared, and while an operator or a rule keeps new money out. What is held back is said.
     """
 
     service = MONEY
@@ -26,7 +26,7 @@ class MoneyExamination:
         progress = self._office.reconciliation.progress()
         if not progress.complete:
             waits = progress.waits_for or "it goes on"
-            return Condition(MONEY, problem=f"{self._office.reconciliation.waits}: {waits}")
+            return Condition(MONEY, note=f"{self._office.reconciliation.waits}: {waits}")
         result = (
             f"{progress.looked_at} compared, {progress.differences} differences, "
             f"{progress.contradictions} contradictions"

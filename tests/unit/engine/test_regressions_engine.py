@@ -20,7 +20,7 @@ from coordinator.engine.applier import Applier
 from coordinator.engine.commands.create import create_competition
 from coordinator.engine.components import Child
 from coordinator.engine.dependencies import Dependencies, Dependency
-from coordinator.engine.duty import Again, Done, Outcome, Task
+from coordinator.engine.duty import Again, Done, Executor, Outcome, Task
 from coordinator.engine.executors import contracts
 from coordinator.engine.executors.lightning import SLOW_POLL_SECONDS, PayPrizeExecutor, WatchInvoiceExecutor
 from coordinator.engine.submit import Decision, submit
@@ -39,11 +39,10 @@ from tests.support.ports import LedgerLightning
 KIND = "oracle.create_event"
 DUTY = f"{b.LANE}/{KIND}/1"
 MANY = 1_000
-Execute = Callable[[Task[Any]], Awaitable[Outcome]]
 
 
 @asynccontextmanager
-async def working(house: Any, execute: Execute, vitals: Vitals | None = None) -> AsyncIterator[Worker]:
+async def working(house: Any, execute: Executor, vitals: Vitals | None = None) -> AsyncIterator[Worker]:
     worker = Worker(house.store, house.clockwork, house.wakeups, {KIND: execute}, vitals=vitals)
     task = asyncio.create_task(worker.run())
     try:

@@ -83,8 +83,8 @@ CASES = [
     Case(Verb.SETTLE_ONLY, settle_only, of_lane=False),
     Case(Verb.TAKE_ON, take_on, of_lane=False, who=OTHER),
 ]
-ELSEWHERE = {Verb.EXPLAIN}
-"""Needs a node with payments: see the tests of money."""
+ELSEWHERE = {Verb.EXPLAIN, Verb.ACCEPT_KEY}
+"""They need a node with payments, and services with keys: see the tests of money."""
 
 
 def test_every_verb_has_a_case() -> None:

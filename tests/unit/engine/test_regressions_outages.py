@@ -44,7 +44,7 @@ async def last(house: Any, outages: Outages, seconds: int, *away: Dependency) ->
     since = house.clock.now()
     for _ in range(0, seconds, LOOK):
         house.clock.seconds += LOOK
-        await outages.note(dict.fromkeys(away, since))
+        await outages.note({dependency: since for dependency in away})
         while await house.applier.step():
             pass
 
