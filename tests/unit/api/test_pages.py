@@ -38,7 +38,7 @@ from coordinator.views.competition import STEPS
 from coordinator.views.words import ASIDE, STATES
 from coordinator_core.nostr.nip19 import npub
 from coordinator_core.oracle.outcomes import outcome_count, ranking_index
-from coordinator_core.units import Height, FeeRate, Sats, UnixTime
+from coordinator_core.units import FeeRate, Height, Sats, UnixTime
 
 HOSTILE = "<script>alert(1)</script>\"'&"
 CONTRACT: dict[str, Any] = {"attempt": 1, "contract": "c0" * 32}
