@@ -1,5 +1,6 @@
 """`./dev bench`: what contracts cost here and in dlctix 0.2.2 in the same run, and whether the targets are met;
-`./dev bench SECTION` measures another part (`chain`, `engine`, `timers`), with options of its own.
+`./dev bench SECTION` measures another part (`chain`, `engine`, `scale`, `timers`), with options of its own, and
+`./dev bench all` one after the other.
 
 Prints a table, then one line of JSON. Every measurement is a process of its own on one thread. Times are processor
 time, which other work on the machine disturbs less than the wall clock; of the repetitions the quickest time and the
@@ -17,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.bench import chain_bench, dlc_bench, engine_bench, timers_bench
+from tests.bench import chain_bench, dlc_bench, engine_bench, scale_bench, timers_bench
 from tests.peers.dlctix_peer import DlctixPeer, PeerUnavailable, build_peers, cargo_version
 
 SHAPES = ((3, 1), (10, 3), (20, 2), (25, 1), (20, 3))
@@ -31,9 +32,11 @@ TARGETS = {
 NEGLIGIBLE_MS = 5.0
 
 Row = dict[str, Any]
+ALL = "all"
 SECTIONS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "chain": chain_bench.main,
     "engine": engine_bench.main,
+    "scale": scale_bench.main,
     "timers": timers_bench.main,
 }
 
@@ -41,9 +44,14 @@ SECTIONS: Mapping[str, Callable[[Sequence[str]], int]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; with --strict give 1 if a target is missed."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == [ALL]:
+        return max([main([]), *(measure([]) for measure in SECTIONS.values())])
     if given and given[0] in SECTIONS:
         return SECTIONS[given[0]](given[1:])
-    options = _options(given)
+    return _contracts(_options(given))
+
+
+def _contracts(options: argparse.Namespace) -> int:
     peer, reason = _peer()
     rows = [_measure(players, places, peer, options.repeat) for players, places in options.shapes or SHAPES]
     report = {"versions": _versions(peer), "dlctix": reason or PEER_VERSION, "rows": rows}
