@@ -13,6 +13,7 @@ from coordinator.engine.submit import COMMAND_PRIORITY
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.store import Store
 from coordinator_core.competition.draft import Draft
+from coordinator_core.competition.draft_rules import require_playable
 from coordinator_core.competition.ids import uuid7
 from coordinator_core.competition.observation import ATTEMPTS
 from coordinator_core.competition.terms import Network
@@ -23,8 +24,9 @@ from coordinator_core.units import UnixTime
 async def create_competition(store: Store, clock: Clockwork, wakeups: Wakeups, draft: Draft, dkey: str) -> str:
     """A new competition with this draft; its id. The same dkey again gives the same one.
 
-    Raises Refused for enclave measurements: nothing verifies them yet, so nothing may promise it. Mainnet terms need
-    them, so mainnet is refused as well.
+    Raises InvalidInput or Refused for a draft of which no terms could be made (see require_playable): a duty that
+    cannot succeed would be tried until the closing time. Raises Refused for enclave measurements: nothing verifies them
+    yet, so nothing may promise it. Mainnet terms need them, so mainnet is refused as well.
     """
     if draft.keymeld_pcrs or draft.network is Network.MAINNET:
         raise Refused(
@@ -37,6 +39,7 @@ async def create_competition(store: Store, clock: Clockwork, wakeups: Wakeups, d
         known = await tx.answered("create", dkey)
         if known is not None:
             return msgspec.json.decode(known, type=str)
+        require_playable(draft, (await clock.tip()).height, await clock.domain(), clock.cancel_delta)
         now = clock.wall()
         lane = str(uuid7(now))
         await tx.create_lane(lane, codec.encode_state(Created()), "created", now)
