@@ -114,7 +114,7 @@ async def test_status_for_everyone(alive) -> None:
     page = (await alive.browser.get("/status")).text
     assert "Every service answers." in page
     assert "in step with the Bitcoin node" in page
-    assert "collecting_entries" in page
+    assert "collecting entries" in page
     answer = (await alive.browser.get("/api/v1/status")).json()
     assert (answer["health"], answer["chain_lag"], answer["frozen"]) == ("degraded", 0, None)
     assert answer["competitions"] == {"collecting_entries": 1}
