@@ -82,7 +82,7 @@ class Applier:
                 if applied is not None:
                     done.append(applied)
         for applied in done:
-            self._observer.applied(applied.lane.id, [after for _, after, _ in applied.steps])
+            self._observer.applied(applied.lane.id, applied.reached)
             for before, after, _ in applied.steps:
                 self._vitals.meters.transitions.add(before, after)
             self._told(applied.lane.id)

@@ -47,6 +47,11 @@ class Applied:
     budget: Wake = field(default_factory=Wake)
     """By when it should have left its state."""
 
+    @property
+    def reached(self) -> list[str]:
+        """The states that it went through, in their order."""
+        return [after for _, after, _ in self.steps]
+
 
 async def world_of(record: LaneRecord, clock: Clockwork) -> World:
     """Time and chain as of now, with the hits of a lane."""

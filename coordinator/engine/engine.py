@@ -82,7 +82,7 @@ class Engine:
         )
         self.health = Health(self.store, self.clock, self.dependencies, self.vitals, poll_seconds)
         self.health.silent_channels = lambda: self.breakers.open
-        house = House(self.store, self.clock, self.wakeups)
+        house = House(self.store, self.clock, self.wakeups, services.observer)
         self.freezer = Freezer(house)
         self.settle_only = SettleOnly(house, configured=settle_only)
         self.money = MoneyOffice(services, house, self.freezer, self.settle_only, self.vitals)
@@ -207,6 +207,7 @@ class Engine:
             dkey=dkey,
             decide=decide,
             secrets=secrets,
+            observer=self.services.observer,
         )
         self.services.observer.answered(lane, kind)
         return answer

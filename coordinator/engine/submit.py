@@ -14,6 +14,7 @@ from coordinator.domain.lane import Lane
 from coordinator.engine import codec
 from coordinator.engine.apply import apply_lane, world_of
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.store import Store, Transaction
 from coordinator_core.errors import Fault, InvalidInput, Refused
@@ -58,6 +59,7 @@ async def submit(
     dkey: str,
     decide: Decide,
     secrets: Mapping[str, bytes] = NO_SECRETS,
+    observer: EngineObserver = UNOBSERVED,
 ) -> bytes:
     """Judge a command, write its facts, advance, answer (JSON). The same dkey again gets the stored answer.
 
@@ -84,10 +86,11 @@ async def submit(
         for fact in decision.facts:
             record.facts.put(fact)
         seq = await tx.notify(lane, COMMAND_PRIORITY, "api", dkey, kind, now)
-        await apply_lane(tx, record, clock)
+        done = await apply_lane(tx, record, clock)
         response = msgspec.json.encode(decision.answer)
         if seq is not None:
             await tx.answer(seq, response, now)
+    observer.applied(lane, done.reached)
     wakeups.duties.set()
     wakeups.changed(lane)
     return response

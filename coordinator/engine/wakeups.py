@@ -14,6 +14,10 @@ class Wakeups:
         self.duties = asyncio.Event()
         self.probe = asyncio.Event()
         """A service did not answer: ask all of them."""
+        self.chain = asyncio.Event()
+        """The node has a block that is not stored yet: follow it now, not at the next look."""
+        self.in_step = asyncio.Event()
+        """Every block of the node is stored, as it was just asked; the money loop waits for it."""
         self._listeners: list[Callable[[str], None]] = []
 
     def listen(self, listener: Callable[[str], None]) -> Callable[[], None]:

@@ -7,14 +7,14 @@ from typing import Final
 import msgspec
 
 from coordinator_core.competition.budget import budget
-from coordinator_core.competition.draft import Draft, Setting, fix_terms
+from coordinator_core.competition.draft import Draft, Setting, fix_terms, read_draft
 from coordinator_core.competition.ids import uuid7
 from coordinator_core.competition.observation import ATTEMPTS, Metric, Rule, ScoringRules
 from coordinator_core.competition.schedule import check_creation
-from coordinator_core.secp256k1 import SecretKey
+from coordinator_core.secp256k1 import G
 from coordinator_core.units import Blocks, Height, UnixTime
 
-_ANY_KEY: Final = SecretKey.from_bytes(bytes([1] * 32)).public_key
+_ANY_KEY: Final = G
 """Stands for keys that no rule but their form is about."""
 
 
@@ -35,7 +35,11 @@ def require_playable(draft: Draft, tip: Height, now: UnixTime, cancel_delta: Blo
         tip=tip,
         now=now,
     )
-    # Lines come from an event that the oracle makes; no other rule depends on them.
-    terms = fix_terms(msgspec.structs.replace(draft, scoring=ScoringRules.FIXED), setting)
+    terms = fix_terms(without_lines(draft), setting)
     check_creation(terms, tip, now, cancel_delta)
     budget(terms, tip, now, cancel_delta).require()
+
+
+def without_lines(draft: Draft) -> Draft:
+    """The same with fixed scoring: lines come from an event that the oracle makes; no other rule depends on them."""
+    return read_draft(msgspec.to_builtins(draft) | {"scoring": ScoringRules.FIXED.value})

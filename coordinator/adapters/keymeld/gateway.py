@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
@@ -22,8 +23,8 @@ PARALLEL_SESSIONS = 6
 class KeymeldGateway(KeygenCalls, SigningCalls, ServiceCalls):
     """Implements ports.keymeld.Keymeld over HTTP. Use as an async context manager, or call `close`.
 
-    Requests are paced at 25 a second, at most `parallel` sessions are worked on at a time. `transport` and
-    `sleep` are replaced in tests only.
+    Requests are paced at 25 a second, at most `parallel` sessions are worked on at a time. `transport`,
+    `sleep` and `monotonic` are replaced in tests only.
     """
 
     def __init__(
@@ -36,10 +37,12 @@ class KeymeldGateway(KeygenCalls, SigningCalls, ServiceCalls):
         budget: RequestBudget | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = Connection(base_url, clock, compress=compress, budget=budget, transport=transport)
         self._parallel = asyncio.Semaphore(parallel)
         self._sleep = sleep
+        self._monotonic = monotonic
 
     async def __aenter__(self) -> Self:
         return self

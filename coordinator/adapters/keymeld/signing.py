@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from coordinator.adapters.keymeld.answers import from_gateway, read_signing_status
@@ -42,6 +41,7 @@ class SigningCalls:
     _connection: Connection
     _parallel: asyncio.Semaphore
     _sleep: Callable[[float], Awaitable[object]]
+    _monotonic: Callable[[], float]
 
     async def start_signing(self, user: UserAccess, batch: SignedBatch) -> None:
         """Open one signing session; opened before with the same ciphertexts: no effect."""
@@ -121,7 +121,7 @@ class SigningCalls:
         within: Seconds,
     ) -> tuple[BatchOutcome, ...]:
         """Wait for several sessions at most `within` seconds in all: one outcome a batch, in order."""
-        deadline = time.monotonic() + within
+        deadline = self._monotonic() + within
         waiting = (self._await_one(user, batch, items, deadline) for batch, items in batches)
         return tuple(await asyncio.gather(*waiting))
 
@@ -137,7 +137,7 @@ class SigningCalls:
                 last = error.reason
             except (Rejected, VerificationFailed) as error:
                 return BatchOutcome(batch.signing_session_id, error=error)
-            if time.monotonic() + pause > deadline:
+            if self._monotonic() + pause > deadline:
                 hung = NotReady(SERVICE, f"did not end in time: {last}", fault=Fault.SIGNER)
                 return BatchOutcome(batch.signing_session_id, error=hung)
             await self._sleep(pause)

@@ -146,7 +146,7 @@ def by_request(request: Request[Any, Any, Any], who: str, reason: str) -> By:
 
 
 def _house(api: Api) -> House:
-    return House(api.engine.store, api.engine.clock, api.engine.wakeups)
+    return House(api.engine.store, api.engine.clock, api.engine.wakeups, api.engine.services.observer)
 
 
 def _renamed(item: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,8 @@ async def create(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> 
     draft = (await read_body(request, documents.DraftBody, Fault.COORDINATOR)).draft
     dkey = idempotency_key(request) or secrets.token_hex(16)
     engine = api.engine
-    return {"id": await create_competition(engine.store, engine.clock, engine.wakeups, draft, dkey)}
+    observer = engine.services.observer
+    return {"id": await create_competition(engine.store, engine.clock, engine.wakeups, draft, dkey, observer)}
 
 
 @post(

@@ -21,7 +21,7 @@ from coordinator.domain.lane import Lane
 from coordinator.engine.commands import payouts
 from coordinator.engine.commands.tickets import ticket_of
 from coordinator.engine.executors.contracts import signed_contract
-from coordinator.engine.executors.lightning import entry_key_secret, payout_secret
+from coordinator.engine.executors.secret_names import entry_key_secret, payout_secret
 from coordinator.views.results import paying_out
 from coordinator_core import bolt11
 from coordinator_core.dlc.outcomes import EXPIRY, Outcome, WinCondition

@@ -28,7 +28,7 @@ from coordinator.domain.facts import EntriesPosted, HoldState, Ticket
 from coordinator.domain.seats import seated
 from coordinator.engine.commands import tickets
 from coordinator.engine.executors.contracts import signed_contract
-from coordinator.engine.executors.lightning import ticket_secret
+from coordinator.engine.executors.secret_names import ticket_secret
 from coordinator.engine.submit import Conflict
 from coordinator.views.debts import debts_of
 from coordinator_core.claim_kit.kit import ClaimKit

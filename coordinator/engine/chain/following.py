@@ -6,7 +6,6 @@ asked for ahead and stored up to 32 in a transaction.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
@@ -20,7 +19,7 @@ from coordinator.engine.chain.watching import Past, add_hits, header_of
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.components import Child
 from coordinator.engine.vitals import Vitals
-from coordinator.engine.wakeups import Wakeups
+from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.bitcoin import Block, Chain, Tip
 from coordinator.ports.faults import Garbled, PortError, Unsuitable
 from coordinator.ports.store import BlockHeader, InboxClass, Store
@@ -70,7 +69,7 @@ class ChainLoop:
                     moved, failures = False, failures + 1
                 if not moved:
                     pause = min(self._poll, backoff.pause(failures)) if failures else self._poll
-                    await asyncio.sleep(pause)
+                    await wait(self._wakeups.chain, pause)
 
     async def start(self) -> None:
         """Make sure that a cursor exists: the node's tip when the database is new."""
@@ -95,6 +94,7 @@ class ChainLoop:
         self._lookout.heard(node.known, node.time)
         if node.block_hash == cursor.block_hash:
             self._stands(cursor)
+            self._wakeups.in_step.set()
             return False
         if await self._was_left(cursor, node):
             return await self._roll_back(cursor)

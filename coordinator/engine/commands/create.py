@@ -9,6 +9,7 @@ from coordinator.domain.facts import Drafted
 from coordinator.engine import codec
 from coordinator.engine.apply import apply_lane
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.engine.submit import COMMAND_PRIORITY
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.store import Store
@@ -21,7 +22,9 @@ from coordinator_core.errors import Fault, Misuse, Refused
 from coordinator_core.units import UnixTime
 
 
-async def create_competition(store: Store, clock: Clockwork, wakeups: Wakeups, draft: Draft, dkey: str) -> str:
+async def create_competition(
+    store: Store, clock: Clockwork, wakeups: Wakeups, draft: Draft, dkey: str, observer: EngineObserver = UNOBSERVED
+) -> str:
     """A new competition with this draft; its id. The same dkey again gives the same one.
 
     Raises InvalidInput or Refused for a draft of which no terms could be made (see require_playable): a duty that
@@ -53,7 +56,8 @@ async def create_competition(store: Store, clock: Clockwork, wakeups: Wakeups, d
         record = await tx.load(lane)
         if record is None or seq is None:
             raise Misuse("a competition that was just made cannot be read")
-        await apply_lane(tx, record, clock)
+        done = await apply_lane(tx, record, clock)
         await tx.answer(seq, msgspec.json.encode(lane), now)
+    observer.applied(lane, ["created", *done.reached])
     wakeups.duties.set()
     return lane

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
-
 from coordinator.engine.executors.oracle import source_metrics
 from coordinator.engine.executors.services import Services
 from coordinator.ports.oracle import PlanFinding
 from coordinator_core.competition.budget import Budget, budget
-from coordinator_core.competition.draft import Draft, Setting, fix_terms, read_draft
+from coordinator_core.competition.draft import Draft, Setting, fix_terms
+from coordinator_core.competition.draft_rules import without_lines
 from coordinator_core.competition.ids import uuid7
-from coordinator_core.competition.observation import ATTEMPTS, ScoringRules
+from coordinator_core.competition.observation import ATTEMPTS
 from coordinator_core.competition.terms import Terms
 from coordinator_core.units import Height, UnixTime
 
@@ -48,10 +47,6 @@ async def preview(services: Services, draft: Draft) -> Preview:
         tip=tip,
         now=now,
     )
-    terms = fix_terms(_without_lines(draft), setting)
+    terms = fix_terms(without_lines(draft), setting)
     report = await services.oracle.check_plan(terms.observation, draft.scoring)
     return Preview(terms, budget(terms, tip, now, clock.cancel_delta), report.findings, tip, now)
-
-
-def _without_lines(draft: Draft) -> Draft:
-    return read_draft(msgspec.to_builtins(draft) | {"scoring": ScoringRules.FIXED.value})

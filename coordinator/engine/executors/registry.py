@@ -15,6 +15,7 @@ from coordinator.engine.executors import (
     lightning,
     notify,
     oracle,
+    prizes,
     records,
 )
 from coordinator.engine.executors.services import Services
@@ -40,7 +41,7 @@ def executors(
         d.DecideHolds: lightning.DecideHoldsExecutor(services),
         d.SettleInvoice: lightning.SettleInvoiceExecutor(services),
         d.CancelInvoice: lightning.CancelInvoiceExecutor(services),
-        d.PayPrize: lightning.PayPrizeExecutor(services),
+        d.PayPrize: prizes.PayPrizeExecutor(services),
         d.OpenSession: keymeld_session.OpenSessionExecutor(services, turns),
         d.RegisterPlayer: keymeld_session.RegisterPlayerExecutor(services),
         d.AwaitRoster: keymeld_session.AwaitRosterExecutor(services),

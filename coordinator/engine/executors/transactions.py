@@ -10,7 +10,7 @@ from coordinator.domain.duties import Broadcast
 from coordinator.domain.facts import Attested, Ticket
 from coordinator.domain.lane import Lane
 from coordinator.engine.executors.contracts import fee_market, funding_plan, signed_contract
-from coordinator.engine.executors.lightning import entry_key_secret, payout_secret, ticket_secret
+from coordinator.engine.executors.secret_names import entry_key_secret, payout_secret, ticket_secret
 from coordinator.engine.executors.services import Services
 from coordinator.ports.bitcoin import Coin
 from coordinator_core.dlc import claims

@@ -25,11 +25,12 @@ from coordinator.engine.reconciliation.ground import Ground
 from coordinator.engine.reconciliation.run import Reconciliation
 from coordinator.engine.submit import Conflict
 from coordinator.engine.vitals import Vitals
+from coordinator.engine.wakeups import wait
 from coordinator.ports.store import Transaction
 from coordinator_core.errors import Fault
 
 FIRST_SECONDS: Final = 0.5
-"""Between two tries to compare, at first: mostly the chain loop is a block behind."""
+"""Between two tries to compare, at first. Who waits for the chain loop is woken by it."""
 LONGEST_SECONDS: Final = 4.0
 AGAIN_SECONDS: Final = 3_600
 """Between two looks at what left and entered the node without us."""
@@ -59,6 +60,7 @@ class MoneyOffice:
         while True:
             self._vitals.beat(Child.MONEY)
             await self.handshake.read(await self._services.store.acted_on(Verb.ACCEPT_KEY))
+            before = self.reconciliation.progress().done
             if not self.reconciliation.is_complete:
                 await self.reconciliation.advance()
             elif clock.wall() - (self.reconciliation.finished_at or 0) >= AGAIN_SECONDS:
@@ -66,7 +68,9 @@ class MoneyOffice:
             if self.reconciliation.is_complete:
                 await self.audit.look()
             settled = self.reconciliation.is_complete and self.handshake.is_known
-            await asyncio.sleep(EVERY_SECONDS if settled else pause)
+            if self.reconciliation.progress().done != before:
+                pause = FIRST_SECONDS
+            await (asyncio.sleep(EVERY_SECONDS) if settled else wait(self._house.wakeups.in_step, pause))
             pause = min(LONGEST_SECONDS, pause * 2)
 
     def needs(self) -> tuple[Attention, ...]:

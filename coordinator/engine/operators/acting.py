@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,6 +10,7 @@ import msgspec
 
 from coordinator.engine.apply import InvariantViolation, apply_lane
 from coordinator.engine.clockwork import Clockwork
+from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.engine.submit import Conflict, UnknownCompetition
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.operating import Act
@@ -61,6 +62,7 @@ class House:
     store: Store
     clock: Clockwork
     wakeups: Wakeups
+    observer: EngineObserver = UNOBSERVED
 
 
 Effect = Callable[[Transaction], Awaitable[object]]
@@ -97,12 +99,14 @@ async def known_lane(tx: Transaction, lane: str) -> LaneRecord:
     return record
 
 
-async def applied(house: House, tx: Transaction, lane: str) -> None:
-    """Take a competition as far as it goes, in the act's own transaction. Raises Conflict where it contradicts itself:
-    then nothing of the act is written, and it stays stopped.
+async def applied(house: House, tx: Transaction, lane: str) -> Sequence[str]:
+    """Take a competition as far as it goes, in the act's own transaction; the states that it reached, for the house's
+    observer once the act is committed. Raises Conflict where it contradicts itself: then nothing of the act is written,
+    and it stays stopped.
     """
     try:
-        await apply_lane(tx, await known_lane(tx, lane), house.clock)
+        done = await apply_lane(tx, await known_lane(tx, lane), house.clock)
     except InvariantViolation as error:
         reason = f"still contradicts itself: {error}"
         raise Conflict("competition", reason, "run a release that mends it", fault=Fault.COORDINATOR) from error
+    return done.reached

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from coordinator.domain.competitions.cancelling import Judgement, judge
 from coordinator.domain.facts import CancelAsked
 from coordinator.domain.versions import UnreadableRow
@@ -43,6 +45,7 @@ async def resume(house: House, by: By, lane: str) -> bytes:
 
     Raises Conflict for one that is not stopped, or cannot go on.
     """
+    reached: list[str] = []
 
     async def effect(tx: Transaction) -> object:
         try:
@@ -51,10 +54,12 @@ async def resume(house: House, by: By, lane: str) -> bytes:
             raise _unreadable(error) from error
         if record.quarantined is None:
             raise Conflict("competition", "is not stopped", "nothing to resume", fault=Fault.COORDINATOR)
-        await _go_on(house, tx, lane)
+        reached.extend(await _go_on(house, tx, lane))
         return {"resumed": True}
 
-    return await act(house, by, Verb.RESUME, effect, lane=lane)
+    answer = await act(house, by, Verb.RESUME, effect, lane=lane)
+    house.observer.applied(lane, reached)
+    return answer
 
 
 async def cancel(house: House, by: By, lane: str) -> bytes:
@@ -64,6 +69,7 @@ async def cancel(house: House, by: By, lane: str) -> bytes:
     competition goes on into its end. {"cancelled": bool, "awaits_second_owner": bool}. Raises Conflict where it is too
     late, or one has not the right to.
     """
+    reached: list[str] = []
 
     async def effect(tx: Transaction) -> object:
         record = await known_lane(tx, lane)
@@ -83,16 +89,20 @@ async def cancel(house: House, by: By, lane: str) -> bytes:
         await tx.put_facts(lane, [asked], f"operator:{by.who}", house.clock.wall())
         ends = judgement is Judgement.ENDS
         if ends:
-            await _go_on(house, tx, lane)
+            reached.extend(await _go_on(house, tx, lane))
         return {"cancelled": ends, "awaits_second_owner": not ends}
 
-    return await act(house, by, Verb.CANCEL, effect, lane=lane)
+    answer = await act(house, by, Verb.CANCEL, effect, lane=lane)
+    house.observer.applied(lane, reached)
+    return answer
 
 
-async def _go_on(house: House, tx: Transaction, lane: str) -> None:
+async def _go_on(house: House, tx: Transaction, lane: str) -> Sequence[str]:
+    """The states that it reached."""
     await tx.resume(lane)
-    await applied(house, tx, lane)
+    reached = await applied(house, tx, lane)
     await tx.hurry(float(house.clock.wall()), lane=lane)
+    return reached
 
 
 def _unreadable(error: UnreadableRow) -> Conflict:

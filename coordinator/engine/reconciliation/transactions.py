@@ -32,9 +32,10 @@ async def compare_transactions(ground: Ground) -> None:
 
 
 async def in_step(ground: Ground) -> BlockHeader:
-    """The chain cursor, once it is the node's tip. Raises PortError before."""
+    """The chain cursor, once it is the node's tip. Raises PortError before, and asks the chain loop to follow now."""
     node, cursor = await ground.services.chain.tip(), await ground.services.clock.tip()
     if node.block_hash != cursor.block_hash:
+        ground.wakeups.chain.set()
         raise Unreachable(
             "chain", f"block {node.height} is not read yet, the last one is {cursor.height}", fault=Fault.COORDINATOR
         )

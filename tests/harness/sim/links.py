@@ -34,6 +34,8 @@ class Link:
     """Calls that reached the service."""
     watch: Callable[[str, str, bytes], None] | None = None
     """Hears method, path and body of each call of the coordinator's that reached the service."""
+    loses: Callable[[str, str], bool] | None = None
+    """Asked with method and path of each call of the coordinator's: whether its answer gets lost."""
     _manner: Manner | None = None
     _cut: asyncio.Event = field(default_factory=asyncio.Event)
     _parted_until: float = 0.0
@@ -59,9 +61,13 @@ class Link:
         """How the service is away now; None when it is not."""
         return Manner.REFUSED if _now() < self._parted_until else self._manner
 
-    def draw(self, agent: str) -> Fault | None:
+    def draw(self, agent: str, method: str, path: str) -> Fault | None:
         """What happens to the next call of someone."""
-        if self.single is None or not agent.startswith(COORDINATOR):
+        if not agent.startswith(COORDINATOR):
+            return None
+        if self.loses is not None and self.loses(method, path):
+            return Fault(FaultKind.LOST_ACKNOWLEDGEMENT)
+        if self.single is None:
             return None
         fault = self.single.draw()
         if fault is not None and fault.kind is FaultKind.PARTITION:

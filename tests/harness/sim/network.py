@@ -83,7 +83,7 @@ class _Transport(httpx.AsyncBaseTransport):
         refusal = await _outage(link, patience)
         if refusal is not None:
             return _canned(refusal)
-        fault = link.draw(request.headers.get("user-agent", ""))
+        fault = link.draw(request.headers.get("user-agent", ""), request.method, request.url.path)
         if fault is None:
             return await self._deliver(app, link, request, patience)
         return await self._break(fault, app, link, request, patience)

@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from tests.harness.sim import lanes, outages, prompt, returns
+from tests.harness.sim import lanes, outages, payout, prompt, returns
 from tests.harness.sim.course import Course, Phase
 from tests.harness.sim.links import Manner
 from tests.harness.sim.world import DEPENDENCIES, SimApp, simulate
@@ -101,6 +101,14 @@ def faulty_line(seed: str, percent: float) -> Line:
     return Line(f"faults     {percent:g} % of all calls, seed {seed}", found)
 
 
+def payout_line() -> Line:
+    """G15."""
+    found = simulate(payout.play, seed="payout")
+    paid, asked = found.payments.total(), found.answers.total()
+    what = f"{asked} requests, sent {found.sends} times, {found.lost.total()} answers lost: {paid} payment"
+    return Line(f"payout     {what}, {found.state} after {found.seconds:.1f} s", found.violations)
+
+
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
     """Everything that was asked for."""
     table = outages.table(options.spans, options.services, options.phases, options.manners)
@@ -111,6 +119,7 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
         "faults": [
             (f"seed {n}", partial(faulty_line, f"{options.seed}/{n}", options.faults)) for n in range(options.seeds)
         ],
+        "payout": [("payout", payout_line)],
         "lanes": [("hanging", hanging_line), ("slow", slow_line)],
     }
     for part in options.only:
@@ -149,7 +158,7 @@ def _manner(name: str) -> Manner:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./dev chaos --sim", description=__doc__)
-    parts = ("prompt", "outages", "returns", "faults", "lanes")
+    parts = ("prompt", "payout", "outages", "returns", "faults", "lanes")
     parser.add_argument("--only", nargs="+", default=parts, choices=parts)
     parser.add_argument("--spans", nargs="+", type=float, default=outages.SPANS, metavar="SECONDS")
     parser.add_argument("--services", nargs="+", default=DEPENDENCIES, choices=DEPENDENCIES)

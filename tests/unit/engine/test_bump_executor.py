@@ -12,7 +12,7 @@ from coordinator.domain.facts import BumpKind, HoldState
 from coordinator.engine.duty import Again, Done, Outcome
 from coordinator.engine.executors.bumps import BumpExecutor, ReleaseFeeCoinsExecutor
 from coordinator.engine.executors.chain import BroadcastExecutor
-from coordinator.engine.executors.lightning import entry_key_secret, payout_secret, ticket_secret
+from coordinator.engine.executors.secret_names import entry_key_secret, payout_secret, ticket_secret
 from coordinator.ports.bitcoin import BroadcastResult, BroadcastVerdict, Coin, FundingPlan, Outpoint, Output
 from coordinator_core.dlc.outcomes import Outcome as ContractOutcome
 from coordinator_core.dlc.outcomes import WinCondition

@@ -55,6 +55,22 @@ async def waiting(house) -> str:
     return lane
 
 
+async def test_who_is_told_of_an_unread_block_has_it_followed_before_the_next_look(house) -> None:
+    """The polls are an hour apart: only the wake-up makes the loop look, and only its own one tells of the end."""
+    slow = ChainLoop(house.store, house.chain, house.clockwork, house.wakeups, poll_seconds=3_600.0)
+    running = asyncio.create_task(slow.run())
+    async with asyncio.timeout(10):
+        await house.wakeups.in_step.wait()
+        house.wakeups.in_step.clear()
+        house.chain.mine()
+        house.chain.mine()
+        house.wakeups.chain.set()
+        await house.wakeups.in_step.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert (await house.clockwork.tip()).block_hash == (await house.chain.tip()).block_hash
+
+
 async def test_start_takes_the_nodes_tip_once(tmp_path, store) -> None:
     chain = DataChain()
     chain.mine()

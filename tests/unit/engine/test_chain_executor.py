@@ -15,7 +15,7 @@ from coordinator.engine.duty import Again, Done, Outcome
 from coordinator.engine.executors import transactions as executor_module
 from coordinator.engine.executors.chain import BroadcastExecutor
 from coordinator.engine.executors.contracts import funding_was_signed
-from coordinator.engine.executors.lightning import entry_key_secret, payout_secret, ticket_secret
+from coordinator.engine.executors.secret_names import entry_key_secret, payout_secret, ticket_secret
 from coordinator.ports.bitcoin import BroadcastResult, BroadcastVerdict, FundingPlan
 from coordinator_core.dlc.claims import DustSweep
 from coordinator_core.dlc.outcomes import EXPIRY

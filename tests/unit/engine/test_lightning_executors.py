@@ -15,6 +15,8 @@ from coordinator.domain.facts import HoldState, PrizeState
 from coordinator.engine.dependencies import Away, Dependency
 from coordinator.engine.duty import Again, Done
 from coordinator.engine.executors import lightning as executors
+from coordinator.engine.executors import prizes
+from coordinator.engine.executors.secret_names import payout_secret, ticket_secret
 from coordinator.engine.new_money import NewMoney
 from coordinator.ports.bitcoin import Place
 from coordinator.ports.lightning import FailureKind, Payment, PaymentState
@@ -167,7 +169,7 @@ class TestSettle:
     async def paid(self, bench) -> Story:
         await invoiced(bench, HASH)
         bench.services.lightning.hold(HASH, b.DEADLINE)
-        await bench.services.secrets.put(b.LANE, executors.ticket_secret(HASH), Secret(PREIMAGE))
+        await bench.services.secrets.put(b.LANE, ticket_secret(HASH), Secret(PREIMAGE))
         return Story().put(*held())
 
     async def test_settled_once_the_funding_is_confirmed(self, bench, paid: Story) -> None:
@@ -255,7 +257,7 @@ class TestPayPrize:
         duty = d.PayPrize(entry_id="entry-1", payment_hash=HASH, cltv_limit=0)
         task = await bench.task(duty, state or b.outcome_broadcasted(), story)
         task = replace(task, stopped=stopped, held="the competition is stopped" if stopped else None)
-        return await executors.PayPrizeExecutor(bench.services)(task)
+        return await prizes.PayPrizeExecutor(bench.services)(task)
 
     async def test_paid_within_allowance_and_window_and_the_preimage_is_kept(self, bench) -> None:
         self.fate(bench, PaymentState.SUCCEEDED, preimage=PREIMAGE.hex(), fee=Sats(12))
@@ -265,7 +267,7 @@ class TestPayPrize:
         assert kept == f.PreimageHeld(entry_id="entry-1")
         window = 2 * b.DELTA - 13 - 3
         assert bench.services.lightning.sent == [("request", 90_000 - self.NET, window)]
-        secret = await bench.services.secrets.get(b.LANE, executors.payout_secret("entry-1"))
+        secret = await bench.services.secrets.get(b.LANE, payout_secret("entry-1"))
         assert secret.reveal() == PREIMAGE
 
     async def test_while_the_competition_is_stopped_nothing_is_sent_and_what_was_sent_is_followed(self, bench) -> None:

@@ -4,21 +4,44 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from coordinator.domain import facts as f
+from coordinator.domain.competitions import states as s
 from coordinator.engine.applier import Applier
+from coordinator.engine.commands.create import create_competition
 from coordinator.engine.duty import Done, Outcome, Task
 from coordinator.engine.executors.services import Services
 from coordinator.engine.observer import Unobserved
+from coordinator.engine.operators import lanes
+from coordinator.engine.operators.acting import By, House
+from coordinator.engine.submit import Decision, submit
 from coordinator.engine.worker import Worker
 from coordinator.ports.store import DutyRow
+from coordinator_core.competition.draft import read_draft
 from tests.support import lanes as b
 
 KIND = "oracle.create_event"
 DUTY = f"{b.LANE}/{KIND}/1"
+DRAFT = {
+    "title": "Rain",
+    "network": "regtest",
+    "targets": ["KORD"],
+    "metrics": ["temp_high"],
+    "values_per_entry": 1,
+    "entries_close": datetime(2023, 11, 16, tzinfo=UTC),
+    "observation_start": datetime(2023, 11, 17, tzinfo=UTC),
+    "observation_end": datetime(2023, 11, 18, tzinfo=UTC),
+    "signing_date": datetime(2023, 11, 18, 1, tzinfo=UTC),
+    "entry_fee": 50_000,
+    "minimum_entries": 3,
+    "maximum_entries": 5,
+    "oracle_url": "http://127.0.0.1:9800",
+    "keymeld_gateway": "http://127.0.0.1:8090",
+}
 
 
 class Died(Exception):
@@ -98,6 +121,45 @@ async def test_boundaries_come_in_their_order(house, lane: str) -> None:
     while await applier.step():
         pass
     assert observer.seen[5:] == ["applied awaiting_keygen"]
+
+
+async def test_a_command_tells_the_states_that_it_reached_once_they_are_on_disk(house) -> None:
+    lane = await house.lane(s.CollectingEntries(terms_hash="h"))
+    observer = Watching("applied returning/cancelled")
+
+    def decide(state: object, found: object) -> Decision:
+        return Decision([f.CancelAsked(by="operator", reason="rain everywhere")], {"cancelled": True})
+
+    async def command() -> bytes:
+        parts = (house.store, house.clockwork, house.wakeups)
+        return await submit(*parts, lane=lane, kind="test", dkey="key", decide=decide, observer=observer)
+
+    with pytest.raises(Died):
+        await command()
+    assert isinstance(await house.state(lane), s.Cancelled)
+    # The stored answer is given again; nothing is applied a second time.
+    assert await command() == b'{"cancelled":true}'
+    assert observer.seen == ["applied returning/cancelled"]
+
+
+async def test_an_operators_act_tells_the_states_that_it_reached(house) -> None:
+    lane = await house.lane(s.CollectingEntries(terms_hash="h"))
+    observer = Watching("applied returning/cancelled")
+    operators = House(house.store, house.clockwork, house.wakeups, observer)
+    by = By("operator", "rain everywhere", "key")
+    with pytest.raises(Died):
+        await lanes.cancel(operators, by, lane)
+    assert isinstance(await house.state(lane), s.Cancelled)
+    assert await lanes.cancel(operators, by, lane) == b'{"cancelled":true,"awaits_second_owner":false}'
+    assert observer.seen == ["applied returning/cancelled", "applied "]
+
+
+async def test_a_new_competition_is_told_of(house) -> None:
+    observer = Watching("applied created")
+    with pytest.raises(Died):
+        await create_competition(house.store, house.clockwork, house.wakeups, read_draft(DRAFT), "key", observer)
+    [lane] = await house.store.lanes()
+    assert isinstance(await house.state(lane), s.Created)
 
 
 async def pins(house) -> int:

@@ -14,9 +14,9 @@ from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.domain.facts import HoldState
 from coordinator.engine.chain import ChainLoop
-from coordinator.engine.executors.lightning import ticket_secret
 from coordinator.engine.executors.records import RecordDebtExecutor
 from coordinator.engine.executors.registry import executors
+from coordinator.engine.executors.secret_names import ticket_secret
 from coordinator.engine.new_money import NewMoney, bar_of
 from coordinator.engine.worker import Worker
 from coordinator_core.nostr.event import Event

@@ -22,7 +22,8 @@ from coordinator.engine.components import Child
 from coordinator.engine.dependencies import Dependencies, Dependency
 from coordinator.engine.duty import Again, Done, Executor, Outcome, Task
 from coordinator.engine.executors import contracts
-from coordinator.engine.executors.lightning import SLOW_POLL_SECONDS, PayPrizeExecutor, WatchInvoiceExecutor
+from coordinator.engine.executors.lightning import WatchInvoiceExecutor
+from coordinator.engine.executors.prizes import SLOW_POLL_SECONDS, PayPrizeExecutor
 from coordinator.engine.submit import Decision, submit
 from coordinator.engine.vitals import Vitals
 from coordinator.engine.worker import Worker
@@ -258,10 +259,10 @@ DRAFT = {
     "targets": ["KORD"],
     "metrics": ["temp_high"],
     "values_per_entry": 1,
-    "entries_close": "2026-09-22T00:00:00Z",
-    "observation_start": "2026-09-23T00:00:00Z",
-    "observation_end": "2026-09-24T00:00:00Z",
-    "signing_date": "2026-09-24T01:00:00Z",
+    "entries_close": "2023-11-16T00:00:00Z",
+    "observation_start": "2023-11-17T00:00:00Z",
+    "observation_end": "2023-11-18T00:00:00Z",
+    "signing_date": "2023-11-18T01:00:00Z",
     "entry_fee": 50_000,
     "minimum_entries": 3,
     "maximum_entries": 5,

@@ -14,7 +14,7 @@ from coordinator.engine.apply import InvariantViolation
 from coordinator.engine.commands.create import create_competition
 from coordinator_core.competition.draft import Draft
 from coordinator_core.competition.observation import ATTEMPTS
-from coordinator_core.errors import Fault, Refused
+from coordinator_core.errors import Fault, InvalidInput, Refused
 
 DRAFT: dict[str, Any] = {
     "title": "Rain",
@@ -22,10 +22,10 @@ DRAFT: dict[str, Any] = {
     "targets": ["KORD"],
     "metrics": ["temp_high"],
     "values_per_entry": 1,
-    "entries_close": "2026-09-22T00:00:00Z",
-    "observation_start": "2026-09-23T00:00:00Z",
-    "observation_end": "2026-09-24T00:00:00Z",
-    "signing_date": "2026-09-24T01:00:00Z",
+    "entries_close": "2023-11-16T00:00:00Z",
+    "observation_start": "2023-11-17T00:00:00Z",
+    "observation_end": "2023-11-18T00:00:00Z",
+    "signing_date": "2023-11-18T01:00:00Z",
     "entry_fee": 50_000,
     "minimum_entries": 3,
     "maximum_entries": 5,
@@ -45,7 +45,7 @@ async def test_the_draft_is_kept_with_nine_event_ids_and_the_terms_are_wanted(ho
     drafted = record.facts.get(f.Drafted)
     assert msgspec.json.decode(drafted.draft, type=Draft) == msgspec.convert(DRAFT, Draft)
     assert len(set(drafted.event_ids)) == ATTEMPTS + 1
-    assert drafted.closes_at == 1_790_035_200
+    assert drafted.closes_at == 1_700_092_800
     assert isinstance(codec.decode_state(record.state), s.Created)
     assert await house.duties(lane) == {"oracle.publish_terms/"}
     assert house.wakeups.duties.is_set()
@@ -83,3 +83,37 @@ async def test_nothing_is_left_when_the_first_step_fails(house: Any, monkeypatch
             await create(house)
     assert await house.store.lanes() == []
     assert await create(house) in await house.store.lanes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"entries_close": "2023-11-01T00:00:00Z"}, "terms.schedule.entries_close"),
+        ({"entries_close": "2023-11-16T20:00:00Z"}, "terms.schedule.entries_close"),
+        ({"observation_end": "2023-11-17T00:00:00Z"}, "terms.observation.window.end"),
+        ({"signing_date": "2023-11-17T23:59:59Z"}, "terms.observation.signing_date"),
+        ({"expiry": "2023-11-20T00:59:59Z"}, "terms.contract.expiry"),
+    ],
+)
+async def test_dates_that_no_terms_can_have_are_refused_at_once(
+    house: Any, changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await create(house, **changes)
+    assert caught.value.field == field
+    assert await house.store.lanes() == []
+    assert await house.rows("SELECT * FROM inbox") == []
+    # The refused command took nothing: under its key a draft that is right is a competition.
+    assert await create(house) in await house.store.lanes()
+
+
+@pytest.mark.parametrize("changes", [{"entry_fee": 500}, {"weights": [3, 2, 1]}])
+async def test_a_draft_that_nobody_could_play_is_refused_at_once(house: Any, changes: dict[str, Any]) -> None:
+    with pytest.raises(Refused):
+        await create(house, **changes)
+    assert await house.store.lanes() == []
+
+
+async def test_the_same_key_gets_its_competition_when_its_dates_have_passed(house: Any) -> None:
+    first = await create(house)
+    assert await create(house, entries_close="2023-11-01T00:00:00Z") == first

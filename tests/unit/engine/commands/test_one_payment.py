@@ -19,7 +19,7 @@ from coordinator.domain.competitions import settling
 from coordinator.domain.facts import PrizeState
 from coordinator.engine.applier import Applier
 from coordinator.engine.commands import payouts
-from coordinator.engine.executors.lightning import PayPrizeExecutor
+from coordinator.engine.executors.prizes import PayPrizeExecutor
 from coordinator.engine.gates import Gates
 from coordinator.engine.money.office import MoneyOffice
 from coordinator.engine.operators.acting import House as Place

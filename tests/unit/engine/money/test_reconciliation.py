@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from coordinator.domain import duties as d
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.domain.facts import HoldState, PrizeState
+from coordinator.engine.chain import ChainLoop
+from coordinator.engine.money import office
 from coordinator.engine.reconciliation.run import Comparison
 from coordinator.ports.faults import Unreachable
 from coordinator.ports.lightning import InvoiceState, ListedInvoice
@@ -18,6 +21,7 @@ from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
 from tests.support import lanes as b
 from tests.support.ports import transaction
 
+HOUR = 3_600.0
 OPEN = s.CollectingEntries(terms_hash="h")
 HASH = b.ticket_hash("entry-1")
 ENTRY = d.CreateInvoice(entry_id="entry-1", generation=1, payment_hash=HASH)
@@ -68,6 +72,26 @@ class TestGate:
 
 
 class TestWaiting:
+    async def test_an_unread_block_is_waited_for_no_longer_than_it_takes_to_read_it(
+        self, desk: Any, house: Any, monkeypatch: Any
+    ) -> None:
+        """No pause ends here by itself, neither the chain loop's nor the money loop's."""
+        monkeypatch.setattr(office, "FIRST_SECONDS", HOUR)
+        monkeypatch.setattr(office, "LONGEST_SECONDS", HOUR)
+        chain = ChainLoop(house.store, house.chain, house.clockwork, house.wakeups, poll_seconds=HOUR)
+        following = asyncio.create_task(chain.run())
+        await house.wakeups.in_step.wait()
+        house.wakeups.in_step.clear()
+        house.chain.mine()
+        comparing = asyncio.create_task(desk.office.run())
+        async with asyncio.timeout(10):
+            while not desk.reconciliation.is_complete:
+                await house.wakeups.duties.wait()
+        for task in (following, comparing):
+            task.cancel()
+        await asyncio.gather(following, comparing, return_exceptions=True)
+        assert desk.reconciliation.is_complete
+
     @pytest.mark.parametrize(
         ("service", "call", "done"),
         [("chain", "tip", 0), ("lightning", "listed_invoices", 2), ("lightning", "listed_payments", 3)],

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from coordinator.adapters.budget import RequestBudget
 from coordinator.adapters.keymeld import KeymeldGateway
 from coordinator.ports.faults import Rejected, Unreachable
 from coordinator.ports.keymeld import (
@@ -280,6 +281,30 @@ async def test_waiting_ends_with_signatures(gateway: KeymeldGateway, session: Se
     )
     (outcome,) = await gateway.await_signatures(session.user, [(session.batch, session.items)], within=Seconds(30))
     assert list(outcome.signatures) == session.signatures
+
+
+async def test_waiting_ends_by_the_clock_that_was_handed_in(session: Session, script: Any) -> None:
+    script.on("GET", session.path, session.status("distributing_nonces"))
+    at = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal at
+        at += seconds
+
+    class Still:
+        def now(self) -> UnixTime:
+            return GATEWAY_TIME
+
+    async with KeymeldGateway(
+        *("http://gateway", Still()),
+        transport=httpx.MockTransport(script),
+        budget=RequestBudget(1e6, burst=1000),
+        sleep=sleep,
+        monotonic=lambda: at,
+    ) as gateway:
+        (outcome,) = await gateway.await_signatures(session.user, [(session.batch, session.items)], within=Seconds(30))
+    assert isinstance(outcome.error, NotReady)
+    assert 28.0 < at <= 30.0
 
 
 async def test_waiting_tells_the_failed_from_the_hung(
