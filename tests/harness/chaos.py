@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import random
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -103,8 +104,10 @@ async def run(options: Options, directory: Path) -> Report:
         ledger = await world.services.ledger()
         evidence = Evidence(world, waves, address_to_script(address), COINS * COIN, ledger, height)
         stuck = ""
+        enough = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, enough.set)
         try:
-            await _play(options, world, waves)
+            await _play(options, world, waves, enough)
         except (Stuck, CoreError) as error:
             # A player that gives up found something wrong; the books are read all the same.
             stuck = f"{type(error).__name__}: {error}"
