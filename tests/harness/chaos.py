@@ -143,11 +143,11 @@ async def _telling(world: ChaosWorld) -> AsyncGenerator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _play(options: Options, world: ChaosWorld, waves: list[Wave]) -> None:
-    """Waves until there were enough competitions and kills."""
+async def _play(options: Options, world: ChaosWorld, waves: list[Wave], enough: asyncio.Event) -> None:
+    """Waves until there were enough competitions and kills, or SIGUSR1 said that these are enough."""
     left, progress = options.competitions, world.progress
     for number in range(1, WAVES + 1):
-        if left <= 0 and progress.killed >= options.ends:
+        if enough.is_set() or (left <= 0 and progress.killed >= options.ends):
             return
         size = min(LARGEST_WAVE, left) if left > 0 else EXTRA_WAVE
         left -= size

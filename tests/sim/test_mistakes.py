@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.harness.sim import lanes
 from tests.harness.sim.course import Course, Phase
 from tests.harness.sim.returns import Scene
 from tests.harness.sim.world import SimApp, simulate
+from tests.support.examples import SWITCH, everything
 
-LANES = 4
+LANES = 4 if everything() else 2
 LATE_SECONDS = 5.1
 PROMPT_SECONDS = 3.0
 
@@ -20,6 +23,7 @@ def test_a_hanging_session_delays_no_other_lane() -> None:
     assert max(found.done) <= 15.0
 
 
+@pytest.mark.skipif(not everything(), reason=f"{SWITCH}=all")
 def test_slow_services_time_nothing_out() -> None:
     found = simulate(lambda app: lanes.with_slow_services(app, 1, 3))
     assert len(found.done) == 1
@@ -47,6 +51,7 @@ def test_who_comes_after_five_seconds_counts_and_nobody_waits_any_longer() -> No
     assert seconds <= 2 * PROMPT_SECONDS
 
 
+@pytest.mark.skipif(not everything(), reason=f"{SWITCH}=all")
 def test_a_hold_that_lightning_gave_back_costs_one_seat_only() -> None:
     async def scenario(app: SimApp) -> tuple[int, list[str], int]:
         course = Course(app)

@@ -11,18 +11,21 @@ from tests.harness.sim.course import Course, Phase
 from tests.harness.sim.links import Manner
 from tests.harness.sim.outages import Outage, Report, play, table
 from tests.harness.sim.world import DEPENDENCIES, SimApp, simulate
+from tests.support.examples import everything
 
-SHORT = [
+SHORT = [Outage("keymeld", Phase.CLOSING, 30.0, Manner.HALF_OPEN)]
+MORE = [
     Outage("node", Phase.FUNDING, 30.0),
     Outage("lightning", Phase.SETTLING, 30.0),
-    Outage("keymeld", Phase.CLOSING, 30.0, Manner.HALF_OPEN),
     Outage("oracle", Phase.ATTESTING, 120.0, Manner.INTERNAL_ERROR),
 ]
 LONGEST_PAUSE = 40.0
 """Seconds: half a minute of back-off, a fifth of jitter, and the call itself."""
 
 
-@pytest.mark.parametrize("outage", SHORT, ids=lambda outage: f"{outage.service}-{outage.phase}")
+@pytest.mark.parametrize(
+    "outage", [*SHORT, *(MORE if everything() else ())], ids=lambda outage: f"{outage.service}-{outage.phase}"
+)
 def test_an_outage_costs_its_own_time_and_little_more(outage: Outage) -> None:
     claims: list[tuple[float, str]] = []
 

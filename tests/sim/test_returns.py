@@ -16,7 +16,6 @@ from tests.harness.sim.world import simulate
 SHORT = (
     "the oracle is away until the closing time",
     "the operator cancels",
-    "Lightning is away until the end",
     "the oracle cannot assess",
     "the oracle refuses the event",
     "a player never seals",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from coordinator.embedded.lightning.model import Mode, Payment, PaymentStatus
 from coordinator.embedded.lightning.network import COORDINATOR, ROUTER
 from coordinator.player.http import ServerRefused
 from coordinator.player.play import Player
+from coordinator.player.wallet import LightningWallet
 from coordinator.player.wire.payouts import PayoutAsked, PayoutStatus
 from coordinator_core.competition.player_keys import payout_preimage
 from coordinator_core.units import Sats, Seconds
@@ -111,12 +112,13 @@ async def play(app: SimApp, requests: int = REQUESTS) -> Payouts:
     own = [await winner.wallet.make_invoice(status.net, INVOICE_SECONDS) for _ in range(requests // 2)]
     bodies = [{"payment_request": invoice, "payout_preimage": preimage.reveal().hex()} for invoice in own]
     bodies += [{"payment_request": one, "payout_preimage": None}] * (requests - len(own))
-    before, losses, began = await winner.wallet.balance(), Losses(app), now()
+    wallet = cast("LightningWallet", winner.wallet)
+    before, losses, began = await wallet.balance(), Losses(app), now()
     losses.begin()
     answers = Counter(await asyncio.gather(*(_ask(winner, body) for body in bodies)))
     state = await winner.take_prize(keep_key=True)
     seconds = now() - began
-    received = Sats(await winner.wallet.balance() - before)
+    received = Sats(await wallet.balance() - before)
     course.prizes = await app.take_prizes(course.played)
     payments = _payments(app, {one, *own})
     return Payouts(
