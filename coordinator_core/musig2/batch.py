@@ -27,7 +27,7 @@ def batch_holds(table: EquationTable, start: int, end: int, bits: int = SOUND_BI
 
     # Pairs of rows are multiplied where they lie, if the first row begins a pair.
     paired = start if start % 2 else end - end % 2
-    copied = PointPairs.of(table.nonces[paired:end])
+    copied = PointPairs.of([table.pairs.point(index) for index in range(paired, end)])
     ranges = [PairRange(table.pairs, start // 2, paired // 2), PairRange(copied, 0, copied.count)]
     coefficients = Coefficients(sum(map(PairRange.size, ranges)), bits)
 

@@ -53,13 +53,18 @@ def _cache_matches(first: Any, second: Any) -> bool:
 
 
 def _pairs_match(points: list[bytes]) -> bool:
-    """True if a pair made here is the library's public nonce, and the sum of two is one of the sums of their points."""
+    """True if a pair made here is the library's public nonce, the sum of two is one of the sums of their points, and
+    infinity is told from every other sum.
+    """
     native = ffi.new("secp256k1_musig_pubnonce *")
     require(lib.secp256k1_musig_pubnonce_parse(ctx, native, points[0] + points[1]), "parsing a nonce failed")
     pairs = PointPairs.of([parse_native(point) for point in points[:3]])
     written = ffi.buffer(pairs.pair(0))[:] == ffi.buffer(native)[:]
     sums = PointPairs(2)
+    sums.write_sum(0, [pairs.pair(0), pairs.negated(0, 1).pair(0)])
+    infinite = sums.has_infinity(0, 1)
     sums.write_sum(0, [pairs.pair(0), pairs.pair(1)])
     # The third point is padded with the generator.
     expected = [point_add([points[0], points[2]]), point_add([points[1], serialize_native(EVEN_POINT)])]
-    return written and [*map(serialize_native, sums.points)] == expected
+    matches = [*map(serialize_native, sums.points)] == expected
+    return written and infinite and not sums.has_infinity(0, 1) and matches

@@ -15,6 +15,7 @@ from typing import Any, Final
 from coordinator_core.musig2.layout import EVEN_POINT, PAIR_BYTES, PAIR_MAGIC, POINT_BYTES
 from coordinator_core.secp256k1.native import ctx, fail, ffi, lib
 
+_INFINITY: Final = bytes(POINT_BYTES)
 _POINTERS: Final = ffi.typeof("secp256k1_musig_pubnonce *[]")
 
 
@@ -37,7 +38,7 @@ class PointPairs:
         self._size = points
         self._all: list[Any] | None = None
         if points % 2:
-            ffi.memmove(ffi.cast("secp256k1_pubkey *", self._address(points)), EVEN_POINT, POINT_BYTES)
+            ffi.memmove(self.point(points), EVEN_POINT, POINT_BYTES)
 
     @property
     def points(self) -> list[Any]:
@@ -46,6 +47,10 @@ class PointPairs:
             # Two threads may both come here: what they make is the same.
             self._all = self._pointers()
         return self._all
+
+    def point(self, index: int) -> Any:
+        """One of them, where not all are wanted."""
+        return ffi.cast("secp256k1_pubkey *", self._address(index))
 
     @classmethod
     def of(cls, points: Sequence[Any]) -> PointPairs:
@@ -74,7 +79,7 @@ class PointPairs:
 
     def parse_point(self, index: int, encoding: bytes) -> bool:
         """Fill point `index` from 33 bytes. False if they are no point of the curve."""
-        return bool(lib.secp256k1_ec_pubkey_parse(ctx, self.points[index], encoding, len(encoding)))
+        return bool(lib.secp256k1_ec_pubkey_parse(ctx, self.point(index), encoding, len(encoding)))
 
     def pair(self, index: int) -> Any:
         """A pair as write_sum() takes it."""
@@ -83,13 +88,17 @@ class PointPairs:
     def write_sum(self, index: int, pairs: Sequence[Any]) -> Any:
         """Make pair `index` the sum of one or more other pairs, and give it.
 
-        A point at infinity must not come out, as it cannot be added any further: callers make it improbable.
+        A point at infinity cannot be added any further: see has_infinity().
         """
         total = self._pairs + index
         if not lib.secp256k1_musig_nonce_agg(ctx, self._sums + index, ffi.new(_POINTERS, pairs), len(pairs)):
             fail("adding points failed")
         ffi.memmove(total, PAIR_MAGIC, 4)
         return total
+
+    def has_infinity(self, start: int, end: int) -> bool:
+        """Whether a sum was written into pairs from start to end of which a half is infinity: zeros, in the library."""
+        return _INFINITY in ffi.buffer(self._pairs + start, PAIR_BYTES * (end - start))[:]
 
     def _address(self, index: int) -> int:
         pair, half = divmod(index, 2)

@@ -32,54 +32,75 @@ class PairRange(NamedTuple):
         return self.end - self.start
 
 
+class _Infinity(Exception):
+    """A sum of points is infinity, which no pair can hold."""
+
+
 def multiply(ranges: Sequence[PairRange], coefficients: Coefficients) -> Any | None:
     """The sum over j of a_j times the first point of pair j and z * a_j times the second, or None for infinity.
 
     Pairs are counted through all ranges.
-
-    Whoever chose the points could make them cancel out in a bucket, and half of a pair cannot be infinity. So a random
-    multiple of the generator, fresh for each call, is put into every bucket and taken off the result.
     """
-    blind = int.from_bytes(os.urandom(32), "big")
-    blinding = ffi.new("secp256k1_pubkey *")
-    require(lib.secp256k1_ec_pubkey_create(ctx, blinding, scalar_to_bytes(blind)), "blinding failed")
-    blinding_pair = PointPairs.of([blinding, blinding])
     # Kept here, as pairs are valid while the memory of their points is.
     negated = [points.negated(start, end) for points, start, end in ranges]
     pairs = [pair for points, start, end in ranges for pair in map(points.pair, range(start, end))]
     negations = [pair for points in negated for pair in map(points.pair, range(points.count))]
     signed = [*chain.from_iterable(zip(negations, pairs, strict=True))]
-    total = _sum_of_products(signed, blinding_pair.pair(0), coefficients)
+    try:
+        total = _sum_of_products(signed, [], coefficients)
+    except _Infinity:
+        return _blinded(signed, coefficients)
+    first, second = total.points
+    return linear_combination(0, [(first, 1), (second, coefficients.z)])
+
+
+def _blinded(signed: Sequence[Any], coefficients: Coefficients) -> Any | None:
+    """As multiply(), whatever the points are.
+
+    Whoever chose the points can make them cancel out in a bucket. So a random multiple of the generator, fresh for each
+    call, is put into every bucket and taken off the result.
+    """
+    blind = int.from_bytes(os.urandom(32), "big")
+    blinding = ffi.new("secp256k1_pubkey *")
+    require(lib.secp256k1_ec_pubkey_create(ctx, blinding, scalar_to_bytes(blind)), "blinding failed")
+    blinding_pair = PointPairs.of([blinding, blinding])
+    total = _sum_of_products(signed, [blinding_pair.pair(0)], coefficients)
     first, second = total.points
     excess = blind * coefficients.bucket_weight * (1 + coefficients.z)
     return linear_combination(-excess, [(first, 1), (second, coefficients.z)])
 
 
-def _sum_of_products(signed: Sequence[Any], blinding: Any, coefficients: Coefficients) -> PointPairs:
+def _sum_of_products(signed: Sequence[Any], blinding: Sequence[Any], coefficients: Coefficients) -> PointPairs:
     """The sum of a_j times pair j, from the most significant window on, with the blinding in every bucket.
 
-    `signed` has for each pair its negation, then itself.
+    `signed` has for each pair its negation, then itself. Raises _Infinity for a sum that cannot be added any further.
     """
     half = coefficients.half
     memory = PointPairs(2 * (half + 2))
     total: list[Any] = []
     for buckets in _buckets(signed, blinding, coefficients):
-        sums = [memory.write_sum(2 + number, bucket) for number, bucket in enumerate(buckets)]
+        filled = [size for size, bucket in enumerate(buckets, 1) if bucket]
+        sums = [memory.write_sum(1 + size, buckets[size - 1]) for size in filled]
+        if memory.has_infinity(2, half + 2):
+            raise _Infinity
         for bit in reversed(range(coefficients.bits)):
-            terms = [each for size, each in enumerate(sums, 1) if size >> bit & 1]
+            terms = [each for size, each in zip(filled, sums, strict=True) if size >> bit & 1]
             # A doubling and all additions in one call; the output alternates because the total is read meanwhile.
-            total = [memory.write_sum(bit % 2, [*total, *total, *terms])]
+            terms = [*total, *total, *terms]
+            total = [memory.write_sum(bit % 2, terms)] if terms else []
+            if memory.has_infinity(bit % 2, bit % 2 + 1):
+                raise _Infinity
     return PointPairs.of(memory.points[:2])
 
 
-def _buckets(signed: Sequence[Any], blinding: Any, coefficients: Coefficients) -> Iterator[list[list[Any]]]:
+def _buckets(signed: Sequence[Any], blinding: Sequence[Any], coefficients: Coefficients) -> Iterator[list[list[Any]]]:
     """In each window, for each size of a digit from 1 to half: the pairs that have it, negated if it is negative."""
     half = coefficients.half
     negative = bytes(digit < half for digit in range(256))
     positive = bytes(digit >= half for digit in range(256))
     chosen = bytearray(2 * coefficients.pairs)
     for digits in coefficients.digits():
-        buckets: list[list[Any]] = [[blinding] for _ in range(half + 1)]
+        buckets: list[list[Any]] = [[*blinding] for _ in range(half + 1)]
         by_digit = [*reversed(buckets), *buckets[1:half]]
         chosen[::2] = digits.translate(negative)
         chosen[1::2] = digits.translate(positive)

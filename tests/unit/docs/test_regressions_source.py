@@ -139,14 +139,20 @@ def test_complexity_is_bounded_by_the_linter() -> None:
 
 
 def test_coverage_has_floors_that_the_build_checks() -> None:
-    domain = coverage.DOMAIN
-    found = {
-        f"{domain}lane.py": 99.9,
-        f"{domain}duties.py": 100.0,
-        "coordinator/app.py": 89.9,
-        "coordinator/x.py": 90.0,
-    }
-    assert [line.partition(":")[0] for line in coverage.short(found)] == [f"{domain}lane.py", "coordinator/app.py"]
+    whole, most = coverage.Count(10, 10, 4, 4), coverage.Count(10, 10, 4, 3)
+    domain = {f"{coverage.DOMAIN}lane.py": most, f"{coverage.DOMAIN}duties.py": whole}
+    assert [line.partition(":")[0] for line in coverage.short(domain)] == [f"{coverage.DOMAIN}lane.py"]
+    # The rest counts as a whole, its branches by themselves as well.
+    enough = {"coordinator/app.py": coverage.Count(90, 90, 5, 0), "coordinator/x.py": coverage.Count(0, 0, 95, 90)}
+    assert coverage.short(enough) == []
+    assert coverage.weakest(enough) == []
+    few = {**enough, "coordinator/y.py": coverage.Count(300, 299, 12, 7)}
+    assert [line.partition(":")[0] for line in coverage.short(few)] == ["branches of the rest"]
+    less = {**enough, "coordinator/y.py": coverage.Count(30, 9, 0, 0)}
+    assert [line.partition(":")[0] for line in coverage.short(less)] == ["the rest"]
+    assert coverage.weakest(less) == ["coordinator/y.py 30.0 %"]
+    assert coverage.weakest(dict.fromkeys(coverage.SELDOM, coverage.Count(10, 0, 0, 0))) == []
+    assert all((ROOT / path).is_file() for pair in coverage.SELDOM.items() for path in pair)
     assert "./dev coverage\n" in (ROOT / ".ci/run").read_text()
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]
     assert settings["run"]["branch"] is True

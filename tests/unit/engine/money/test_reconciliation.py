@@ -80,11 +80,11 @@ class TestWaiting:
         monkeypatch.setattr(office, "LONGEST_SECONDS", HOUR)
         chain = ChainLoop(house.store, house.chain, house.clockwork, house.wakeups, poll_seconds=HOUR)
         following = asyncio.create_task(chain.run())
-        await house.wakeups.in_step.wait()
-        house.wakeups.in_step.clear()
-        house.chain.mine()
-        comparing = asyncio.create_task(desk.office.run())
         async with asyncio.timeout(10):
+            await house.wakeups.in_step.wait()
+            house.wakeups.in_step.clear()
+            house.chain.mine()
+            comparing = asyncio.create_task(desk.office.run())
             while not desk.reconciliation.is_complete:
                 await house.wakeups.duties.wait()
         for task in (following, comparing):
