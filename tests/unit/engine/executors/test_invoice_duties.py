@@ -152,4 +152,5 @@ async def test_a_refusal_of_a_payment_that_another_try_made_is_judged_by_what_th
     waits = await prizes.PayPrizeExecutor(bench.services)(await bench.task(duty, b.outcome_broadcasted(), story))
     assert isinstance(waits, Again)
     assert lightning.sent == []
-    assert [fact.state for fact in waits.facts] in ([], [b.PrizeState.PAYING])
+    # It goes on as the first try: no failure is counted, no pause is made.
+    assert (list(waits.facts), waits.seconds, waits.reason) == ([], prizes.WATCH_SECONDS, None)
