@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -10,8 +11,8 @@ from litestar.handlers import BaseRouteHandler
 
 from coordinator_core.errors import Fault, InvalidInput
 
-SHOWN: Final = 64
-"""Characters of an unknown name that are repeated."""
+SHOWN: Final = re.compile(r"[a-z_]{1,24}")
+"""What names of parameters look like. Anything else is not repeated: it may be a secret that went to a wrong place."""
 
 
 def known_only(connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler) -> None:
@@ -23,7 +24,8 @@ def known_only(connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteH
     for name in given:
         if name not in known:
             fix = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
-            raise InvalidInput(name[:SHOWN], "is no query parameter of this address", fix, fault=Fault.PLAYER)
+            shown = name if SHOWN.fullmatch(name) else "query"
+            raise InvalidInput(shown, "is no query parameter of this address", fix, fault=Fault.PLAYER)
 
 
 @lru_cache(maxsize=256)
