@@ -135,6 +135,7 @@ class Audit:
             view = codec.lane_of(record, await world_of(record, self._s.clock))
             state = codec.decode_state(record.state)
             books = books_of(state, view)
+            transit = await self._in_transit(state.attempt, view) if isinstance(state, FundingBroadcasted) else 0
         except UnreadableRow:
             # It is stopped, and what is known of its books stays.
             return
@@ -142,7 +143,6 @@ class Audit:
             log.exception("books cannot be read", lane=lane)
             return
         over = codec.tag(state) in ("completed", "cancelled", "failed")
-        transit = await self._in_transit(state.attempt, view) if isinstance(state, FundingBroadcasted) else 0
         self._read[lane] = _Read(books, over, transit, _is_bumping(view))
 
     async def _in_transit(self, attempt: int, lane: Lane) -> int:

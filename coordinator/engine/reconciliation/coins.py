@@ -8,22 +8,37 @@ from coordinator.domain.facts import Built, Bumped, FactBook, Pinned
 from coordinator.engine.reconciliation.ground import Ground
 from coordinator.engine.reconciliation.transactions import outpoint
 from coordinator.ports.bitcoin import Chain, Place
+from coordinator.ports.store import LaneRecord
 
 
 async def compare_coins(ground: Ground) -> None:
     """Every reserved coin. One that a stranger spent, or that the node does not know, freezes new money: this wallet's
-    seed is used elsewhere, or this is another chain. Raises PortError.
+    seed is used elsewhere, or this is another chain. What was judged in this run is not asked for again when a later
+    coin cannot be. Raises PortError.
     """
-    store, spenders = ground.services.store, dict[str, frozenset[str]]()
+    store, lanes = ground.services.store, dict[str, LaneRecord | None]()
     for coin in await store.reserved_coins():
         ground.beat()
+        if coin.outpoint in ground.judged:
+            continue
         ground.looked_at += 1
-        if coin.lane not in spenders:
-            record = await store.lane(coin.lane)
-            spenders[coin.lane] = frozenset() if record is None else own_transactions(record.facts)
-        wrong = await judge_coin(ground.services.chain, coin.outpoint, spenders[coin.lane])
-        if wrong is not None:
-            await ground.alarm(wrong)
+        if coin.lane not in lanes:
+            lanes[coin.lane] = await store.lane(coin.lane)
+        record = lanes[coin.lane]
+        if record is None or coin.outpoint not in spent_by_fundings(record):
+            spenders = frozenset[str]() if record is None else own_transactions(record.facts)
+            wrong = await judge_coin(ground.services.chain, coin.outpoint, spenders)
+            if wrong is not None:
+                await ground.alarm(wrong)
+        ground.judged.add(coin.outpoint)
+
+
+def spent_by_fundings(record: LaneRecord) -> frozenset[str]:
+    """Coins that a funding of the competition spent which is in a block: to find that spend the node would have to be
+    asked for every block since.
+    """
+    confirmed = (pin for pin in record.facts.all(Pinned) if pin.funding_txid in record.confirmed)
+    return frozenset(name for pin in confirmed for name in pin.inputs)
 
 
 def own_transactions(facts: FactBook) -> frozenset[str]:

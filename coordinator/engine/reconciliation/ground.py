@@ -32,6 +32,8 @@ class Ground:
     """A sign of life: a comparison of many competitions takes a while."""
     looked_at: int = 0
     """Things asked for outside so far."""
+    judged: set[str] = field(default_factory=set[str])
+    """Reserved coins (TXID:VOUT) that were compared in this run."""
     differences: list[str] = field(default_factory=list[str])
     """What became facts, in words."""
     contradictions: list[str] = field(default_factory=list[str])

@@ -16,8 +16,9 @@ from coordinator.engine.money import office
 from coordinator.engine.reconciliation.run import Comparison
 from coordinator.ports.faults import Unreachable
 from coordinator.ports.lightning import InvoiceState, ListedInvoice
+from coordinator.ports.store import BlockHeader, Hit, Watch
 from coordinator_core.errors import Fault
-from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
+from coordinator_core.units import Blocks, Height, Sats, Seconds, UnixTime
 from tests.support import lanes as b
 from tests.support.ports import transaction
 
@@ -243,6 +244,35 @@ class TestChain:
         assert await desk.reconciliation.advance()
         assert desk.freezer.frozen is None
 
+    async def test_the_past_is_not_searched_for_what_a_confirmed_funding_spent(
+        self, desk: Any, house: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lane = await funded(desk, house, None)
+        async with house.store.write() as tx:
+            await tx.set_watches(lane, {Watch("t", b.FUNDING): Height(0)})
+        block = desk.chain.mine(transaction(b.FUNDING, b.COIN))
+        header = BlockHeader(block.height, block.block_hash, block.time, block.median_time_past)
+        async with house.store.write() as tx:
+            await tx.add_block(block)
+            await tx.add_hits(header, [Hit(lane, Watch("t", b.FUNDING), b.FUNDING)])
+        house.clockwork.moved(None)
+        asked = watch(desk, monkeypatch)
+        assert await desk.reconciliation.advance()
+        assert asked == []
+
+    async def test_what_was_judged_is_not_asked_for_again_when_a_later_coin_cannot_be(
+        self, desk: Any, house: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lane = await house.lane(b.awaiting_signing(), b.pinned())
+        coins = [f"{number:064x}:0" for number in (1, 2)]
+        async with house.store.write() as tx:
+            for coin in coins:
+                await tx.reserve(f"coin:{coin}", lane, "funding/1")
+        asked = watch(desk, monkeypatch, fails_first=coins[1])
+        assert not await desk.reconciliation.advance()
+        assert await desk.reconciliation.advance()
+        assert asked == [coins[0], coins[1], coins[1]]
+
     async def test_a_coin_that_a_stranger_spent_freezes_new_money(self, desk: Any, house: Any) -> None:
         await funded(desk, house, b.STRANGER)
         assert await desk.reconciliation.advance()
@@ -256,13 +286,29 @@ class TestChain:
         assert "the node does not know it" in desk.freezer.frozen.reason
 
 
-async def funded(desk: Any, house: Any, spender: str | None) -> None:
+def watch(desk: Any, monkeypatch: pytest.MonkeyPatch, *, fails_first: str = "") -> list[str]:
+    """The coins whose spend the node is asked for. One of them gets no answer the first time."""
+    asked: list[str] = []
+    original = desk.chain.spend_of
+
+    async def spend_of(outpoint: Any) -> Any:
+        asked.append(str(outpoint))
+        if str(outpoint) == fails_first and asked.count(fails_first) == 1:
+            raise Unreachable("bitcoin", "is away", fault=Fault.NODE)
+        return await original(outpoint)
+
+    monkeypatch.setattr(desk.chain, "spend_of", spend_of)
+    return asked
+
+
+async def funded(desk: Any, house: Any, spender: str | None) -> str:
     """A competition reserved a coin, and somebody may have spent it."""
     lane = await house.lane(b.awaiting_signing(), b.pinned())
     async with house.store.write() as tx:
         await tx.reserve(f"coin:{b.COIN}", lane, "funding/1")
     if spender is not None:
         await put_in_chain(desk, house, spender, b.COIN)
+    return lane
 
 
 async def put_in_chain(desk: Any, house: Any, txid: str, *spends: str) -> None:
