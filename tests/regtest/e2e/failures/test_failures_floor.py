@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 import pytest
 import pytest_asyncio
@@ -22,11 +23,28 @@ MOST_BLOCKS = 12
 """The mempool is about as large as eight blocks."""
 
 
+LESSONS: Final = 20
+FORGETTING: Final = 200
+"""Empty blocks after which what was paid before counts for nothing in an estimate for six blocks."""
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def calm_again(app: RealApp) -> AsyncIterator[RealApp]:
-    """The application; an empty mempool after the test."""
+    """The application; after the test the mempool is empty, and the node estimates what it did before."""
+    before = await _estimate(app)
     yield app
     await app.services.blocking(app.rig.lower_floor)
+    await app.services.blocking(app.rig.mine, FORGETTING)
+    for _ in range(LESSONS):
+        await app.services.blocking(app.rig.teach_fees, max(1, round(before)))
+        if await _estimate(app) <= before * 5 / 4:
+            return
+    raise AssertionError(f"the node still estimates {await _estimate(app)} sat/vB, before it was {before}")
+
+
+async def _estimate(app: RealApp) -> float:
+    """For six blocks, in sat/vB."""
+    return float((await app.services.rpc("estimatesmartfee", 6))["feerate"]) * 100_000
 
 
 async def test_an_outcome_below_the_mempool_floor_goes_as_a_package(calm_again: RealApp) -> None:
