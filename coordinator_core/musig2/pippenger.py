@@ -14,6 +14,7 @@ from itertools import chain, compress
 from typing import Any, NamedTuple
 
 from coordinator_core.musig2.coefficients import Coefficients
+from coordinator_core.musig2.layout import EVEN_POINT
 from coordinator_core.musig2.linear import linear_combination
 from coordinator_core.musig2.pairs import PointPairs
 from coordinator_core.secp256k1.native import ctx, ffi, lib, require
@@ -76,7 +77,8 @@ def _sum_of_products(signed: Sequence[Any], blinding: Sequence[Any], coefficient
     `signed` has for each pair its negation, then itself. Raises _Infinity for a sum that cannot be added any further.
     """
     half = coefficients.half
-    memory = PointPairs(2 * (half + 2))
+    # Filled, so that a place which nothing is ever written to is not taken for infinity.
+    memory = PointPairs.of([EVEN_POINT] * (2 * (half + 2)))
     total: list[Any] = []
     for buckets in _buckets(signed, blinding, coefficients):
         filled = [size for size, bucket in enumerate(buckets, 1) if bucket]

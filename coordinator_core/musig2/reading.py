@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import add
 
-from coordinator_core.musig2.equations import CHALLENGE, ORDER, EquationTable, NoncePoint, challenge, reduced
+from coordinator_core.musig2.equations import ORDER, EquationTable, NoncePoint, challenge
 from coordinator_core.musig2.layout import POINT_BYTES
 from coordinator_core.musig2.pairs import EncodedSum, PointPairs
 from coordinator_core.secp256k1.native import ffi
@@ -49,14 +49,10 @@ def _parse(table: EquationTable, start: int, end: int) -> int:
 
 def _hash(table: EquationTable, start: int, end: int) -> int:
     """Fill parity and challenge. Gives the index of the first row whose R' is infinity, or `end`."""
-    challenges, adaptors, fresh = table.challenges, list[int](), CHALLENGE.copy
+    challenges, adaptors = table.challenges, list[int]()
     for index, item, part in zip(range(start, end), table.items[start:end], table.encoded[start:end], strict=True):
-        key_set, message, adaptor_point, _ = item
-        if adaptor_point is None:
-            # As challenge() does: a call for each row would cost as much as the hash.
-            state = fresh()
-            state.update(part + key_set.x_only + message)
-            challenges[index] = reduced(state.digest())
+        if item.adaptor_point is None:
+            challenges[index] = challenge(part, item)
         else:
             adaptors.append(index)
     infinite = _adapt(table, adaptors)

@@ -5,6 +5,7 @@ import pytest
 from coordinator_core.errors import InvalidInput, InvalidSignature
 from coordinator_core.musig2 import KeySet, SigningItem, SoloSigner, verify_batch
 from coordinator_core.musig2 import batch as batch_module
+from coordinator_core.musig2 import pippenger
 from coordinator_core.musig2.coefficients import FAULT_BITS, SOUND_BITS, Coefficients, digit_bits
 from coordinator_core.musig2.effective import effective_secret
 from coordinator_core.musig2.equations import challenge, reduced
@@ -160,6 +161,16 @@ def test_nonces_that_cancel_in_buckets_pass(count: int) -> None:
     with pytest.raises(InvalidSignature) as refusal:
         verify_batch(items, signatures)
     assert refusal.value.index == count - 1
+
+
+def test_nonces_that_do_not_cancel_are_added_once(batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few that digits are left out: a bucket that nothing falls into is not one that cancelled."""
+    blinded: list[object] = []
+    original = pippenger._blinded
+    monkeypatch.setattr(pippenger, "_blinded", lambda *given: blinded.append(given) or original(*given))
+    for _ in range(30):
+        verify_batch(batch[0][:60], batch[1][:60])
+    assert not blinded
 
 
 def test_swapped_signatures_are_found(batch) -> None:
