@@ -3,9 +3,8 @@
 import pytest
 
 from coordinator_core.errors import InvalidInput, InvalidSignature
-from coordinator_core.musig2 import KeySet, SigningItem, SoloSigner, verify_batch
+from coordinator_core.musig2 import KeySet, SigningItem, SoloSigner, pippenger, verify_batch
 from coordinator_core.musig2 import batch as batch_module
-from coordinator_core.musig2 import pippenger
 from coordinator_core.musig2.coefficients import FAULT_BITS, SOUND_BITS, Coefficients, digit_bits
 from coordinator_core.musig2.effective import effective_secret
 from coordinator_core.musig2.equations import challenge, reduced
