@@ -15,7 +15,8 @@ from typing import Final
 import structlog
 
 from coordinator import app
-from coordinator.adapters.store.inspection import Unreadable, newest_revision, schema_of, unreadable_rows
+from coordinator.adapters.store.inspection import Unreadable, schema_of, unreadable_rows
+from coordinator.adapters.store.schema import newest_revision
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.cli.doctor import clock
 from coordinator.cli.doctor.database import keys

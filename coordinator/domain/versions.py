@@ -6,7 +6,8 @@ release, or of a tag that nobody knows, are refused, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, cast, get_args
 
 import msgspec
@@ -61,11 +62,25 @@ class Codec(Generic[T]):
         name = f"{self.kind} {row or tag}"
         try:
             found = self._decoder.decode(self.present(tag, version, body, row))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, TypeError) as error:
             raise UnreadableRow(name, str(error)) from error
         if _tag(type(found)) != tag:
             raise UnreadableRow(name, f"is stored as {tag} and says that it is {_tag(type(found))}")
         return found
+
+    def reads_all(self, tag: str, version: int, bodies: Iterable[bytes]) -> bool:
+        """Whether `decode` would take every one of these rows, ten times as fast. False also for rows of an earlier
+        version: whether they can be cast up is seen one by one.
+        """
+        if tag not in self.types or version != self.version(tag):
+            return False
+        # Of this tag alone: its decoder refuses the others.
+        decode = msgspec.json.Decoder(self.types[tag]).decode
+        try:
+            deque(map(decode, bodies), maxlen=0)
+        except (msgspec.MsgspecError, TypeError):
+            return False
+        return True
 
     def present(self, tag: str, version: int, body: bytes, row: str = "") -> bytes:
         """A row's body at the present version; the same bytes when they are. Raises UnreadableRow, LaterVersion."""

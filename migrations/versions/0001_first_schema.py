@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 revision = "0001"
 down_revision = None
@@ -21,7 +22,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("there is nothing before the first schema: restore a copy of the database instead")
+    raise CommandError("there is nothing before the first schema: restore a copy of the database instead")
 
 
 def _text(name: str, *, null: bool = False) -> sa.Column[str]:

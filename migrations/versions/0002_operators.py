@@ -5,6 +5,7 @@ Only columns and tables are added, so a version that does not know them can stil
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 revision = "0002"
 down_revision = "0001"
@@ -20,7 +21,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("what operators did would be forgotten: restore a copy of the database instead")
+    raise CommandError("what operators did would be forgotten: restore a copy of the database instead")
 
 
 def _number(name: str, default: str) -> sa.Column[int]:

@@ -5,6 +5,7 @@ Only columns and tables are added, so a version that does not know them can stil
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 revision = "0003"
 down_revision = "0002"
@@ -28,7 +29,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("what operators were told would be forgotten: restore a copy of the database instead")
+    raise CommandError("what operators were told would be forgotten: restore a copy of the database instead")
 
 
 def _request() -> sa.Column[str]:

@@ -5,6 +5,7 @@ Only columns and an index are added, so a version that does not know them can st
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 revision = "0004"
 down_revision = "0003"
@@ -24,4 +25,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("which duties come first would be forgotten: restore a copy of the database instead")
+    raise CommandError("which duties come first would be forgotten: restore a copy of the database instead")

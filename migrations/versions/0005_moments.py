@@ -5,6 +5,7 @@ Timers are kept; a version that does not know the new name never asks for it.
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import CommandError
 
 revision = "0005"
 down_revision = "0004"
@@ -46,4 +47,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("timers by median time past would be lost: restore a copy of the database instead")
+    raise CommandError("timers by median time past would be lost: restore a copy of the database instead")

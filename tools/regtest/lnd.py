@@ -96,6 +96,11 @@ class Lnd(Daemon):
         """Whether it knows a route to a public key with room for `sats`."""
         return self._client.get(f"/v1/graph/routes/{peer}/{sats}").status_code == 200
 
+    def has_active(self, point: str) -> bool:
+        """Whether its channel at this outpoint is up."""
+        active = self.get("/v1/channels", active_only="true")["channels"]
+        return any(one["channel_point"] == point for one in active)
+
     def tls(self) -> ssl.SSLContext:
         """Trusts this node's certificate alone. Raises OSError before LND wrote it."""
         return ssl.create_default_context(cafile=str(self.certificate))

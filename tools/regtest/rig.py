@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,9 +206,12 @@ class Rig:
         """Fund the openers, connect, open, announce; returns when whoever has money can pay whoever has room."""
         purses = [(self[one.opener], one.capacity + COIN // 10) for one in channels]
         self.pay(*((node.get("/v1/newaddress", type=4)["address"], sats) for node, sats in purses))
-        for one in channels:
-            self._open(one)
+        opened = [(one, self._open(one)) for one in channels]
         self.mine(ANNOUNCE_BLOCKS)
+        # A way is known as soon as one channel is up: a payment in parts needs all.
+        for one, point in opened:
+            for name in (one.opener, one.peer):
+                until(lambda: self[name].has_active(point), f"{name}'s channel {point}")  # noqa: B023  (called at once)
         # `active` is too early: gossip comes after it, and first payments fail.
         for payer, payee in self._ways({name for one in channels for name in (one.opener, one.peer)}):
             self.wait_payable(self[payer], self[payee])
@@ -262,7 +266,8 @@ class Rig:
             if "already connected" not in str(error):
                 raise
 
-    def _open(self, channel: Channel) -> None:
+    def _open(self, channel: Channel) -> str:
+        """The channel's outpoint, as LND names it."""
         opener, peer = self[channel.opener], self[channel.peer]
         self.connect(opener, peer)
         order = {
@@ -272,17 +277,16 @@ class Rig:
         }
         refusals: list[str] = []
 
-        def opened() -> bool:
+        def opened() -> str:
             try:
-                opener.post("/v1/channels", order)
+                return outpoint(opener.post("/v1/channels", order))
             except LndRefused as error:
                 refusals.append(str(error))
-                return False
-            return True
+                return ""
 
         try:
             # For a moment after a start or a block a node calls itself "in the middle of syncing".
-            until(opened, "open", OPEN_SECONDS)
+            return until(opened, "open", OPEN_SECONDS)
         except TimeoutError as error:
             raise TimeoutError(f"no channel from {opener.name} to {peer.name}: {refusals[-1]}") from error
 
@@ -290,3 +294,8 @@ class Rig:
     def _each(do: Callable[[Lnd], Any], nodes: Sequence[Lnd]) -> None:
         with ThreadPoolExecutor(max_workers=8) as pool:
             list(pool.map(do, nodes))
+
+
+def outpoint(made: Mapping[str, Any]) -> str:
+    """A channel's outpoint from LND's answer to its opening: `txid:index`, the txid as it is displayed."""
+    return f"{base64.b64decode(made['funding_txid_bytes'])[::-1].hex()}:{made['output_index']}"

@@ -68,6 +68,10 @@ class Cursor:
 class Connection(aiosqlite.Connection):
     """See the module."""
 
+    def __init__(self, connector: Callable[[], sqlite3.Connection], iter_chunk_size: int) -> None:
+        super().__init__(connector, iter_chunk_size)
+        self._riders: list[Callable[[sqlite3.Connection], object]] = []
+
     def cursor(self) -> Cursor:  # type: ignore[override]
         """For one statement at a time; no trip."""
         return Cursor(self)
@@ -75,6 +79,30 @@ class Connection(aiosqlite.Connection):
     async def in_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` makes of the connection of the standard library, in its thread. Raises what it raises."""
         return await self._execute(work, self._conn)
+
+    def with_next_trip(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Run `work` before whatever comes next on this connection, the commit at the latest, in the same trip. What it
+        raises is raised there; a rollback drops it.
+        """
+        self._riders.append(work)
+
+    async def rollback(self) -> None:
+        """What did not run yet is not run."""
+        self._riders.clear()
+        await super().rollback()
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # Every statement, commit and read passes here: nothing sees the database as it was before the riders.
+        riders, self._riders = self._riders, []
+        if not riders:
+            return await super()._execute(fn, *args, **kwargs)
+
+        def together() -> Any:
+            for ride in riders:
+                ride(self._conn)
+            return fn(*args, **kwargs)
+
+        return await super()._execute(together)
 
 
 async def connect(path: Path) -> Connection:

@@ -6,15 +6,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping
-from typing import Any
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.adapters.store import statements as st
-from coordinator.adapters.store import tables as t
-from coordinator.adapters.store.prepared import in_one_trip
+from coordinator.adapters.store.prepared import with_next_trip
 from coordinator.domain.duties import urgency_of
 from coordinator.domain.versions import DUTIES
 from coordinator.ports import correlation
@@ -43,7 +39,7 @@ class Following:
         """
         request = correlation.current()
 
-        def differ(raw: sqlite3.Connection) -> dict[str, tuple[str, str, int]]:
+        def follow(raw: sqlite3.Connection) -> None:
             known = _known(raw, lane, wanted)
             gone = [name for name, row in known.items() if name not in wanted and row[1] not in ENDED]
             st.DROP_DUTY.run_many(raw, [{"name": name, "ended": "obsolete", "at": int(now)} for name in gone])
@@ -51,46 +47,45 @@ class Following:
             st.OPEN_DUTY.run_many(
                 raw, [_row(name, lane, *wanted[name], now, name in protective, request) for name in fresh]
             )
-            return known
+            for name in known.keys() & wanted.keys():
+                _again(raw, known[name], wanted[name], now, int(name in protective), request)
 
-        known = await in_one_trip(self._c, differ)
-        for name in known.keys() & wanted.keys():
-            await self._again(known[name], wanted[name], now, name in protective)
-
-    async def _again(
-        self, row: tuple[str, str, int], wanted: tuple[str, str, bytes], now: float, protective: bool
-    ) -> None:
-        name, status, protected = row
-        values: dict[str, Any] = {} if bool(protected) is protective else {"protective": int(protective)}
-        if status in ENDED:
-            # Wanted again after it became obsolete, or done without the fact it was to produce (a reorg took it back):
-            # that one waits a moment, so that a duty which never produces its fact cannot spin.
-            due = now + REOPEN_SECONDS if status == "done" else now
-            _, kind, args = wanted
-            values |= {"status": "open", "args": args, "v": DUTIES.version(kind), "due_at": due}
-            values |= {"failures": 0, "defects": 0, "done_at": None, "request_id": correlation.current()}
-        if values:
-            await self._c.execute(update(t.duty).where(t.duty.c.id == name).values(**values))
+        await with_next_trip(self._c, follow)
 
     async def set_watches(self, lane: str, watches: Mapping[Watch, Height]) -> None:
         """Known watches keep what was searched for them, unless they have to be looked for earlier now."""
-        if not watches:
-            return
-        known = await in_one_trip(self._c, lambda raw: _known_watches(raw, lane, watches))
-        fresh = {watch: since for watch, since in watches.items() if watch not in known}
-        earlier = {watch: since for watch, since in watches.items() if since < known.get(watch, since)}
-        if not fresh and not earlier:
-            return
-        cursor = await self._c.scalar(select(func.max(t.chain_block.c.height)))
-        rows = [_watch(lane, watch, since, cursor) for watch, since in (fresh | earlier).items()]
-        written = insert(t.watch)
-        await self._c.execute(
-            written.on_conflict_do_update(
-                index_elements=["keytype", "key", "lane"],
-                set_={name: written.excluded[name] for name in ("since_height", "next_height", "backfilled")},
-            ),
-            rows,
-        )
+
+        def differ(raw: sqlite3.Connection) -> None:
+            known = _known_watches(raw, lane, watches)
+            changed = {w: since for w, since in watches.items() if w not in known or since < known[w]}
+            if changed:
+                (cursor,) = st.HIGHEST.run(raw, {}).fetchone()
+                st.PUT_WATCH.run_many(raw, [_watch(lane, watch, since, cursor) for watch, since in changed.items()])
+
+        if watches:
+            await with_next_trip(self._c, differ)
+
+
+def _again(
+    raw: sqlite3.Connection,
+    row: tuple[str, str, int],
+    wanted: tuple[str, str, bytes],
+    now: float,
+    protective: int,
+    request: str,
+) -> None:
+    """A duty that is known is opened again when it ended, and protects from now on or no longer."""
+    name, status, protected = row
+    if status in ENDED:
+        # Wanted again after it became obsolete, or done without the fact it was to produce (a reorg took it back):
+        # that one waits a moment, so that a duty which never produces its fact cannot spin.
+        due = now + REOPEN_SECONDS if status == "done" else now
+        _, kind, args = wanted
+        values = {"protective": protective, "args": args, "v": DUTIES.version(kind), "due_at": due}
+        values["request_id"] = request
+        st.REOPEN_DUTY.run(raw, {"name": name, **{f"new_{column}": value for column, value in values.items()}})
+    elif protected != protective:
+        st.PROTECT_DUTY.run(raw, {"name": name, "new_protective": protective})
 
 
 def _watch(lane: str, watch: Watch, since: Height, cursor: int | None) -> dict[str, object]:

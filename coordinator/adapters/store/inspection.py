@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
-from coordinator import resources
+from coordinator.adapters.store.schema import known_revisions, newest_revision
 from coordinator.domain.versions import DUTIES, FACTS, STATES, Codec, LaterVersion, UnreadableRow
 from coordinator_core.errors import Fault, InvalidInput
 
+PAGE = 1_000
 _ROWS = {
     "state": ("SELECT lane AS id, state AS tag, v, data AS body FROM state_row", STATES),
     "fact": ("SELECT lane || '/' || kind || '/' || key AS id, kind AS tag, v, body FROM fact", FACTS),
@@ -106,16 +105,33 @@ def unreadable_rows(path: Path) -> Iterator[Unreadable]:
     with closing(read_only(path)) as connection:
         try:
             for query, codec in _LIVE_ROWS:
-                for row in connection.execute(query):
-                    try:
-                        codec.decode(row["tag"], row["v"], row["body"], row["id"])
-                    except UnreadableRow as error:
-                        unknown = row["tag"] not in codec.types
-                        yield Unreadable(
-                            row["lane"], error.row, error.reason, unknown or isinstance(error, LaterVersion)
-                        )
+                # One that starts has hundreds of thousands, nearly always all of them good.
+                if not _all_read(connection, query, codec):
+                    yield from _unread(connection, query, codec)
         except sqlite3.DatabaseError as error:
             raise _no_database(path, str(error)) from error
+
+
+def _all_read(connection: sqlite3.Connection, query: str, codec: Codec[Any]) -> bool:
+    rows = connection.cursor()
+    rows.row_factory = None
+    rows.execute(query)
+    while page := rows.fetchmany(PAGE):
+        bodies: defaultdict[tuple[str, int], list[bytes]] = defaultdict(list)
+        for _, _, tag, version, body in page:
+            bodies[tag, version].append(body)
+        if not all(codec.reads_all(tag, version, found) for (tag, version), found in bodies.items()):
+            return False
+    return True
+
+
+def _unread(connection: sqlite3.Connection, query: str, codec: Codec[Any]) -> Iterator[Unreadable]:
+    for row in connection.execute(query):
+        try:
+            codec.decode(row["tag"], row["v"], row["body"], row["id"])
+        except UnreadableRow as error:
+            unknown = row["tag"] not in codec.types
+            yield Unreadable(row["lane"], error.row, error.reason, unknown or isinstance(error, LaterVersion))
 
 
 def schema_of(path: Path) -> tuple[str, bool]:
@@ -127,8 +143,7 @@ def schema_of(path: Path) -> tuple[str, bool]:
             revision = revision_of(connection)
         except sqlite3.DatabaseError as error:
             raise _no_database(path, str(error)) from error
-    known = {str(script.revision) for script in _scripts().walk_revisions()}
-    return revision, revision in known or not revision
+    return revision, revision in known_revisions() or not revision
 
 
 def read_only(path: Path) -> sqlite3.Connection:
@@ -138,17 +153,6 @@ def read_only(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     connection.row_factory = sqlite3.Row
     return connection
-
-
-def newest_revision() -> str:
-    """The schema that this release works with."""
-    return str(_scripts().get_current_head())
-
-
-def _scripts() -> ScriptDirectory:
-    config = Config()
-    config.set_main_option("script_location", str(resources.directory("migrations")))
-    return ScriptDirectory.from_config(config)
 
 
 def revision_of(connection: sqlite3.Connection) -> str:

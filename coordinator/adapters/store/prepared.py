@@ -51,7 +51,18 @@ async def in_one_trip(connection: AsyncConnection, work: Callable[[sqlite3.Conne
 
     A transaction that is open stays open; where none is, `work` sees to it that what it reads belongs together.
     """
+    return await (await _driver(connection)).in_thread(work)
+
+
+async def with_next_trip(connection: AsyncConnection, work: Callable[[sqlite3.Connection], object]) -> None:
+    """Let `work`, of which no answer is wanted, ride with the transaction's next statement or its commit, which raise
+    what it raises.
+    """
+    (await _driver(connection)).with_next_trip(work)
+
+
+async def _driver(connection: AsyncConnection) -> Connection:
     driver = (await connection.get_raw_connection()).driver_connection
     if not isinstance(driver, Connection):
         raise Misuse("the connection was not opened by the store's driver")
-    return await driver.in_thread(work)
+    return driver

@@ -10,13 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from coordinator import resources
 from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.alerting import AlertQueries
 from coordinator.adapters.store.auditing import AuditQueries
@@ -27,6 +24,7 @@ from coordinator.adapters.store.money import MoneyQueries
 from coordinator.adapters.store.operating import OperatorQueries
 from coordinator.adapters.store.reading import last_payment, load_facts, load_lane
 from coordinator.adapters.store.retention import forget, leftovers
+from coordinator.adapters.store.schema import migrate
 from coordinator.adapters.store.timing import TimerQueries
 from coordinator.adapters.store.transaction import SqliteTransaction
 from coordinator.ports.operating import Leftover
@@ -34,7 +32,6 @@ from coordinator.ports.store import NOBODY, BlockHeader, Due, F, LaneRecord, New
 from coordinator_core.errors import InvalidInput
 from coordinator_core.units import Height, UnixTime
 
-MIGRATIONS = resources.directory("migrations")
 READERS = 4
 BUSY_MILLISECONDS = 5_000
 CHECKPOINT_MILLISECONDS = 200
@@ -70,7 +67,7 @@ class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries, MoneyQueries, 
             await store.close()
             raise InvalidInput("database", f"{path.name} is in use by another process", "stop it first") from None
         async with store._writer.begin() as connection:
-            await connection.run_sync(_migrate)
+            await connection.run_sync(migrate)
         store._opened = True
         return store
 
@@ -243,10 +240,3 @@ def _engine(path: Path, *, pool_size: int, read_only: bool) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
-
-
-def _migrate(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")

@@ -4,7 +4,7 @@ seen before, costs more than to run it.
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import Table, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 
 from coordinator.adapters.store import tables as t
@@ -48,6 +48,11 @@ MOVE_STATE = Prepared(
 LOG_STEP = Prepared(insert(t.transition), ("lane", "from_state", "to_state", "rev", "reason", "at"))
 
 _FACT = insert(t.fact)
+FACT = Prepared(
+    select(t.fact.c.v, t.fact.c.body).where(
+        t.fact.c.lane == _LANE, t.fact.c.kind == bindparam("of_kind"), t.fact.c.key == bindparam("of_key")
+    )
+)
 PUT_ONCE = Prepared(_FACT.on_conflict_do_nothing())
 PUT_AGAIN = Prepared(
     _FACT.on_conflict_do_update(
@@ -98,10 +103,43 @@ COMPLETE = Prepared(
 )
 LOG_ATTEMPT = Prepared(insert(t.duty_attempt))
 
+REOPEN_DUTY = Prepared(
+    update(t.duty)
+    .where(t.duty.c.id == bindparam("name"))
+    .values(
+        {name: bindparam(f"new_{name}") for name in ("protective", "args", "v", "due_at", "request_id")}
+        | {"status": "open", "failures": 0, "defects": 0, "done_at": None}
+    )
+)
+PROTECT_DUTY = Prepared(
+    update(t.duty).where(t.duty.c.id == bindparam("name")).values(protective=bindparam("new_protective"))
+)
+
 KNOWN_WATCH = Prepared(
     select(t.watch.c.since_height).where(
         t.watch.c.keytype == bindparam("type"), t.watch.c.key == bindparam("name"), t.watch.c.lane == _LANE
     )
 )
-TIMERS = Prepared(select(t.timer.c.name, t.timer.c.due).where(t.timer.c.lane == _LANE))
-BUDGETS = Prepared(select(t.budget.c.name, t.budget.c.due).where(t.budget.c.lane == _LANE))
+_WATCH = insert(t.watch)
+PUT_WATCH = Prepared(
+    _WATCH.on_conflict_do_update(
+        index_elements=["keytype", "key", "lane"],
+        set_={name: _WATCH.excluded[name] for name in ("since_height", "next_height", "backfilled")},
+    )
+)
+HIGHEST = Prepared(select(func.max(t.chain_block.c.height)))
+
+
+class Moments:
+    """The statements of one table of moments: those known for a lane, and what changes them."""
+
+    def __init__(self, table: Table) -> None:
+        c, written = table.c, insert(table)
+        self.known = Prepared(select(c.name, c.due).where(c.lane == _LANE))
+        self.drop = Prepared(delete(table).where(c.lane == _LANE, c.name == bindparam("gone")))
+        self.put = Prepared(
+            written.on_conflict_do_update(index_elements=["lane", "name"], set_={"due": written.excluded.due})
+        )
+
+
+TIMERS, BUDGETS = Moments(t.timer), Moments(t.budget)

@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, tuple_
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from coordinator.adapters.store import statements as st
 from coordinator.adapters.store import tables as t
-from coordinator.adapters.store.prepared import in_one_trip
+from coordinator.adapters.store.prepared import with_next_trip
 from coordinator.ports import correlation
 from coordinator.ports.store import NEVER, Wake
 from coordinator_core.units import Height, UnixTime
@@ -30,24 +31,13 @@ class TimerStatements:
         self._c = connection
 
     async def set_wake(self, lane: str, wake: Wake, budget: Wake = NEVER) -> None:
-        """See ports.store.Transaction. Read in one go; only what differs is written."""
-        of = {"of": lane}
-        timers, budgets = await in_one_trip(
-            self._c, lambda raw: (dict(st.TIMERS.run(raw, of)), dict(st.BUDGETS.run(raw, of)))
-        )
-        await self._replace(t.timer, lane, timers, moments(wake))
-        await self._replace(t.budget, lane, budgets, moments(budget))
+        """See ports.store.Transaction. Only what differs is written."""
 
-    async def _replace(self, table: Table, lane: str, known: Mapping[str, int], wanted: Mapping[str, int]) -> None:
-        c = table.c
-        if gone := [name for name in known if name not in wanted]:
-            await self._c.execute(delete(table).where(c.lane == lane, c.name.in_(gone)))
-        if fresh := [name for name, due in wanted.items() if known.get(name) != due]:
-            written = insert(table)
-            await self._c.execute(
-                written.on_conflict_do_update(index_elements=["lane", "name"], set_={"due": written.excluded.due}),
-                [{"lane": lane, "name": name, "due": wanted[name]} for name in fresh],
-            )
+        def replace(raw: sqlite3.Connection) -> None:
+            _replace(raw, st.TIMERS, lane, moments(wake))
+            _replace(raw, st.BUDGETS, lane, moments(budget))
+
+        await with_next_trip(self._c, replace)
 
     async def fire_timers(
         self,
@@ -77,6 +67,13 @@ class TimerStatements:
         ]
         if rows:
             await self._c.execute(insert(t.inbox), rows)
+
+
+def _replace(raw: sqlite3.Connection, of: st.Moments, lane: str, wanted: Mapping[str, int]) -> None:
+    known: dict[str, int] = dict(of.known.run(raw, {"of": lane}))
+    of.drop.run_many(raw, [{"of": lane, "gone": name} for name in known if name not in wanted])
+    changed = ((name, due) for name, due in wanted.items() if known.get(name) != due)
+    of.put.run_many(raw, [{"lane": lane, "name": name, "due": due} for name, due in changed])
 
 
 class TimerQueries:

@@ -79,28 +79,19 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
             raise StaleRevision(f"lane {record.id} is not at revision {record.rev}")
 
     async def put_facts(self, lane: str, facts: Sequence[Fact], source: str, now: UnixTime) -> bool:
-        """An equal body counts as no change. In two statements, however many they are."""
-        kinds: dict[bool, list[dict[str, object]]] = {False: [], True: []}
-        for fact in facts:
-            if fact.repeatable and await self._is_late(lane, fact):
-                continue
-            row = {"lane": lane, "kind": fact.kind(), "key": fact.key, "body": msgspec.json.encode(fact)}
-            kinds[fact.repeatable].append(row | {"v": fact.version, "source": source, "observed_at": now})
+        """An equal body counts as no change. In one trip, however many they are."""
 
         def put(raw: sqlite3.Connection) -> bool:
+            kinds: dict[bool, list[dict[str, object]]] = {False: [], True: []}
+            for fact in facts:
+                if fact.repeatable and _is_late(raw, lane, fact):
+                    continue
+                row = {"lane": lane, "kind": fact.kind(), "key": fact.key, "body": msgspec.json.encode(fact)}
+                kinds[fact.repeatable].append(row | {"v": fact.version, "source": source, "observed_at": now})
             new, changed = st.PUT_ONCE.run_many(raw, kinds[False]), st.PUT_AGAIN.run_many(raw, kinds[True])
             return new > 0 or changed > 0
 
         return await in_one_trip(self._c, put)
-
-    async def _is_late(self, lane: str, fact: Fact) -> bool:
-        """True when the row under its key tells of more: see Fact.rank."""
-        if type(fact).rank is Fact.rank:
-            return False
-        c, key = t.fact.c, (fact.kind(), fact.key)
-        query = select(c.v, c.body).where(c.lane == lane, c.kind == key[0], c.key == key[1])
-        row = (await self._c.execute(query)).one_or_none()
-        return row is not None and FACTS.decode(key[0], row.v, row.body, f"{lane}/{'/'.join(key)}").rank > fact.rank
 
     async def notify(self, lane: str, prio: int, source: str, dkey: str, kind: str, now: UnixTime) -> int | None:
         """(source, dkey) is unique in the inbox."""
@@ -247,3 +238,12 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
     async def count(self, table: str) -> int:
         """Rows of a table, for tests and the doctor."""
         return int(await self._c.scalar(select(func.count()).select_from(t.metadata.tables[table])) or 0)
+
+
+def _is_late(raw: sqlite3.Connection, lane: str, fact: Fact) -> bool:
+    """True when the row under its key tells of more: see Fact.rank. Raises UnreadableRow."""
+    if type(fact).rank is Fact.rank:
+        return False
+    kind, key = fact.kind(), fact.key
+    row = st.FACT.run(raw, {"of": lane, "of_kind": kind, "of_key": key}).fetchone()
+    return row is not None and FACTS.decode(kind, row[0], row[1], f"{lane}/{kind}/{key}").rank > fact.rank

@@ -76,10 +76,14 @@ class Network:
     async def reach(self, state: InvoiceState, number: int = 0, *, node: LndNode | None = None) -> HoldInvoice:
         """Wait on the stream for a state, then look it up: the lookup is the truth."""
         owner = node or self.ours
-        async with asyncio.timeout(PATIENCE):
-            async for seen in owner.invoice_updates(self.hash(number)):
-                if seen is state:
-                    break
+        try:
+            async with asyncio.timeout(PATIENCE):
+                async for seen in owner.invoice_updates(self.hash(number)):
+                    if seen is state:
+                        break
+        except TimeoutError:
+            ended = [task.result() for task in self.tasks if task.done()]
+            pytest.fail(f"the invoice is not {state}; payments that ended: {ended}")
         found = await owner.invoice(self.hash(number))
         assert found is not None
         return found

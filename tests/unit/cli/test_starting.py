@@ -113,6 +113,7 @@ async def test_so_is_one_that_is_not_there_yet(data: Path) -> None:
     ("statement", "words"),
     [
         ("UPDATE fact SET body = '{' WHERE lane = 'one' AND kind = 'ticket'", "fact one/ticket/entry"),
+        ("UPDATE fact SET body = 7 WHERE lane = 'one' AND kind = 'ticket'", "fact one/ticket/entry"),
         ("UPDATE state_row SET data = '{}' WHERE lane = 'one'", "state one"),
         ("UPDATE fact SET v = 9 WHERE lane = 'one' AND kind = 'published'", "run the later release"),
         ("UPDATE fact SET kind = 'unheard_of' WHERE lane = 'one' AND kind = 'published'", "run the later release"),

@@ -87,3 +87,29 @@ def test_rows_of_later_releases_and_unknown_ones_are_refused_by_name() -> None:
 def test_present_rows_are_read_without_a_copy() -> None:
     body = b'{"kind":"cancel_asked","by":"o","reason":"r","is_owner":false}'
     assert FACTS.present("cancel_asked", 1, body) is body
+
+
+@pytest.mark.parametrize(
+    ("tag", "version", "body"),
+    [
+        ("other", 1, b"{"),
+        ("other", 1, b""),
+        ("other", 1, b'{"kind":"once","amount":1,"unit":"sat"}'),
+        ("other", 1, b'{"kind":"other"},{"kind":"other"}'),
+        ("other", 1, None),
+        ("other", 1, 7),
+        ("other", 2, b'{"kind":"other"}'),
+        ("never", 1, b'{"kind":"never"}'),
+        ("once", 1, b'{"kind":"once","amount":1}'),
+    ],
+)
+def test_what_cannot_be_read_one_by_one_is_not_read_together(tag: str, version: int, body: Any) -> None:
+    sound = b'{"kind":"other"}'
+    assert TWO.reads_all("other", 1, [sound, sound])
+    assert not TWO.reads_all(tag, version, [sound, body, sound] if tag == "other" else [body])
+    with pytest.raises(UnreadableRow):
+        TWO.decode(tag, version, body)
+
+
+def test_earlier_rows_are_left_to_be_read_one_by_one() -> None:
+    assert not TWO.reads_all("once", 1, [b'{"kind":"once","sats":5}'])

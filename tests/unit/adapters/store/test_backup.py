@@ -16,8 +16,9 @@ import pytest
 
 from coordinator.adapters.store import backup as backup_module
 from coordinator.adapters.store.backup import MANIFEST, make_backup, restore_backup, verify_backup
-from coordinator.adapters.store.inspection import inspect_database, newest_revision
+from coordinator.adapters.store.inspection import inspect_database
 from coordinator.adapters.store.rewriting import rewrite
+from coordinator.adapters.store.schema import newest_revision
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.domain import facts as f
 from coordinator.domain.competitions.states import Created

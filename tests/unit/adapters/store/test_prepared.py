@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import bindparam, insert, update
+from sqlalchemy.exc import IntegrityError
 
 from coordinator.adapters.store import statements as st
 from coordinator.adapters.store import tables as t
-from coordinator.adapters.store.prepared import Prepared, in_one_trip
+from coordinator.adapters.store.prepared import Prepared, in_one_trip, with_next_trip
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator_core.units import UnixTime
 
@@ -55,6 +56,44 @@ async def test_what_fails_in_a_trip_fails_its_transaction(store: SqliteStore) ->
         async with store.write() as tx:
             await in_one_trip(tx._c, broken)
     assert await store.pinned("a", "s") is None
+
+
+def pinning(duty: str) -> Callable[[sqlite3.Connection], object]:
+    return lambda raw: PUT.run(raw, {"duty": duty, "slot": "s", "value": b"v"})
+
+
+async def test_what_rides_is_there_for_the_next_read_and_after_the_commit(store: SqliteStore) -> None:
+    async with store.write() as tx:
+        await with_next_trip(tx._c, pinning("a"))
+        assert await tx.count("pin") == 1
+        await with_next_trip(tx._c, pinning("b"))
+    assert (await store.pinned("a", "s"), await store.pinned("b", "s")) == (b"v", b"v")
+
+
+async def test_what_fails_as_it_rides_fails_the_commit(store: SqliteStore) -> None:
+    async def twice() -> None:
+        async with store.write() as tx:
+            await with_next_trip(tx._c, pinning("a"))
+            await with_next_trip(tx._c, pinning("a"))
+
+    with pytest.raises(IntegrityError):
+        await twice()
+    assert await store.pinned("a", "s") is None
+    async with store.write() as tx:
+        await with_next_trip(tx._c, pinning("a"))
+    assert await store.pinned("a", "s") == b"v"
+
+
+async def test_a_rollback_drops_what_would_have_ridden(store: SqliteStore) -> None:
+    async def broken() -> None:
+        async with store.write() as tx:
+            await with_next_trip(tx._c, pinning("a"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await broken()
+    async with store.write() as tx:
+        assert await tx.count("pin") == 0
 
 
 async def test_a_lane_is_read_as_of_one_moment(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
