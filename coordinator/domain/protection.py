@@ -11,8 +11,8 @@ from coordinator.domain.competitions.states import (
     FundingConfirmed,
     OutcomeBroadcasted,
 )
-from coordinator.domain.duties import Broadcast, Duty
-from coordinator.domain.facts import Built
+from coordinator.domain.duties import Broadcast, Bump, Duty
+from coordinator.domain.facts import HoldState, Invoice, Sent
 from coordinator.domain.lane import Lane
 
 IRREVOCABLE = (
@@ -29,17 +29,23 @@ FUNDING = "funding"
 def protects(duty: Duty, lane: Lane) -> bool:
     """Whether a duty goes on while its competition is stopped.
 
-    The funding is expansive until it was built: from then on somebody may have it, and only the contract that it pays
-    for gives the money back.
+    The funding is expansive until it is known to have left: from then on only the contract that it pays for gives the
+    money back. What becomes of the tickets of one that may have left, see `unconfirmed`.
     """
     return duty.protective and not is_expansive_funding(duty, lane)
 
 
+def has_left(lane: Lane) -> bool:
+    """Whether the funding is known to have left: the node held it, or tickets were settled over it."""
+    if lane.facts.get(Sent, FUNDING) is not None:
+        return True
+    return any(invoice.state is HoldState.SETTLED for invoice in lane.facts.all(Invoice))
+
+
 def is_expansive_funding(duty: Duty, lane: Lane) -> bool:
-    """True for a funding that nobody can have yet."""
-    if not isinstance(duty, Broadcast) or duty.role != FUNDING:
-        return False
-    return lane.facts.get(Built, f"{FUNDING}/{duty.attempt}") is None
+    """True for what would hand a funding out for the first time: its broadcast, or the bump that takes it along."""
+    wanted = duty.broadcast if isinstance(duty, Bump) else duty
+    return isinstance(wanted, Broadcast) and wanted.role == FUNDING and not has_left(lane)
 
 
 def moves_while_stopped(state: Competition) -> bool:

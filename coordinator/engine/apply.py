@@ -69,20 +69,23 @@ async def world_of(record: LaneRecord, clock: Clockwork) -> World:
 
 async def apply_lane(tx: Transaction, record: LaneRecord, clock: Clockwork) -> Applied:
     """Run a loaded lane to its fixpoint and write everything that follows. Raises InvariantViolation."""
-    world = await world_of(record, clock)
+    applied = decide(record, await world_of(record, clock))
+    await _write(tx, record, applied, clock.precise())
+    return applied
+
+
+def decide(record: LaneRecord, world: World) -> Applied:
+    """What applying a lane would do. Pure. Raises InvariantViolation, whatever is broken about the lane."""
     try:
-        applied = decide(record, world)
+        return _decided(record, world)
     except InvariantViolation:
         raise
     except Exception as error:
         # Pure code over the rows of one lane: whatever it raises concerns this lane alone.
         raise InvariantViolation(f"{type(error).__name__}: {error}") from error
-    await _write(tx, record, applied)
-    return applied
 
 
-def decide(record: LaneRecord, world: World) -> Applied:
-    """What applying a lane would do. Pure. Raises InvariantViolation, and whatever a lane that is broken makes it."""
+def _decided(record: LaneRecord, world: World) -> Applied:
     lane = codec.lane_of(record, world)
     applied = Applied(state=codec.decode_state(record.state), lane=lane)
     for _ in range(MAX_STEPS):
@@ -111,7 +114,8 @@ def _moments(found: Deadline) -> Wake:
     return Wake(wall=found.wall, domain=found.domain, height=found.height, median=found.median)
 
 
-async def _write(tx: Transaction, record: LaneRecord, applied: Applied) -> None:
+async def _write(tx: Transaction, record: LaneRecord, applied: Applied, precise: float) -> None:
+    """`precise`: wall clock with its fractions, by which duties become due."""
     state, lane = applied.state, applied.lane
     now = lane.world.wall
     if applied.steps:
@@ -119,6 +123,6 @@ async def _write(tx: Transaction, record: LaneRecord, applied: Applied) -> None:
         await tx.save_state(record, applied.steps, codec.encode_state(state), now, terminal=terminal)
         for before, after, reason in applied.steps:
             log.info("transition", lane=record.id, before=before, after=after, reason=reason)
-    await tx.want_duties(lane.id, applied.duties, float(now), applied.protective)
+    await tx.want_duties(lane.id, applied.duties, precise, applied.protective)
     await tx.set_watches(lane.id, applied.watches)
     await tx.set_wake(lane.id, applied.wake, applied.budget)

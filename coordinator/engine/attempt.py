@@ -31,6 +31,8 @@ from coordinator_core.units import UnixTime
 ATTEMPT_SECONDS: Final = 300.0
 """An attempt that takes longer hangs: its slot is needed, and the next one asks first what became of it."""
 POISON: Final = 5
+LONGEST_ASKED: Final = 120.0
+"""Seconds that a service may ask us to stay away for: holds run out, and windows of people stand still meanwhile."""
 DEFECT_FAILURES: Final = 3
 """A defect of ours is tried as slowly as what failed so often more: it does not go away by itself."""
 CLOSING_CHANNELS = frozenset(c.value for c in (Channel.ORACLE, Channel.KEYMELD, Channel.CHAIN, Channel.LOCAL))
@@ -68,7 +70,7 @@ class Attempts:
         except Unreachable as error:
             self._breakers.note(row.channel, answered=False)
             self._wakeups.probe.set()
-            pause = max(error.retry_after or 0.0, backoff.pause(row.failures))
+            pause = max(min(error.retry_after or 0.0, LONGEST_ASKED), backoff.pause(row.failures))
             return Again(pause, self._outage(row, began, pause), reason=str(error))
         except TimeoutError:
             return Again(backoff.pause(row.failures), reason="took too long")

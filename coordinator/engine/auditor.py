@@ -82,12 +82,17 @@ class Auditor:
         """Who a competition waits for, as a sentence."""
         try:
             record = await self._store.lane(lane)
-            if record is None:
-                return "it is gone"
-            view = codec.lane_of(record, await world_of(record, self._clock))
-            found = missing(codec.decode_state(record.state), view)
         except UnreadableRow as error:
             return str(error)
+        if record is None:
+            return "it is gone"
+        world = await world_of(record, self._clock)
+        try:
+            found = missing(codec.decode_state(record.state), codec.lane_of(record, world))
+        except Exception as error:
+            # Pure code over the rows of one competition: the others are audited whatever it raises.
+            log.exception("nobody can say who is awaited", lane=lane)
+            return f"nobody can say for whom it waits: {type(error).__name__}: {error}"
         who = [f"{one.party if one.entry_id is None else one.entry_id} to {one.what}" for one in found[:NAMED]]
         more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
         return f"it waits for {', '.join(who)}{more}" if who else "it waits for nobody"

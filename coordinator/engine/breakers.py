@@ -34,6 +34,16 @@ BROKEN_BY_SILENCE: Final = frozenset(
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A time in which nobody answers or is asked, in seconds from now."""
+
+    began: float
+    ends: float
+    until: float
+    """The same end by the breaker's own clock."""
+
+
 @dataclass(slots=True)
 class Breaker:
     """Of one channel. Moments are seconds that never go back."""
@@ -62,15 +72,15 @@ class Breaker:
         """Whether an open breaker lets one duty through now."""
         return now >= self._next_probe
 
-    def silence(self, now: float) -> tuple[float, float] | None:
-        """From when until when, seconds from now, nobody answers or is asked; None when that is written down already.
-        What it returns counts as written down.
-        """
-        until = self._next_probe
-        if not self.is_open or until <= self._covered:
+    def silence(self, now: float) -> Silence | None:
+        """How long nobody answers or is asked; None when that is written down already."""
+        if not self.is_open or self._next_probe <= self._covered:
             return None
-        since, self._covered = self._covered, until
-        return since - now, until - now
+        return Silence(self._covered - now, self._next_probe - now, self._next_probe)
+
+    def covered(self, silence: Silence) -> None:
+        """A silence is written down."""
+        self._covered = max(self._covered, silence.until)
 
     def probed(self, now: float) -> None:
         """That duty was taken."""
@@ -113,10 +123,14 @@ class Breakers:
             log.warning("breaker opened", channel=channel)
         self._show()
 
-    def silence(self, channel: str) -> tuple[float, float] | None:
+    def silence(self, channel: str) -> Silence | None:
         """See Breaker.silence; None for a channel on which somebody answers."""
         breaker = self._breakers.get(channel)
         return None if breaker is None else breaker.silence(self._clock())
+
+    def covered(self, channel: str, silence: Silence) -> None:
+        """A silence is written down: it is not told again."""
+        self._breakers[channel].covered(silence)
 
     def back(self, dependency: Dependency) -> None:
         """A service that was away is seen to answer again."""

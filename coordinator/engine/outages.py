@@ -73,12 +73,16 @@ class Outages:
         return _Part(Outage(service=name.value, since=since, until=UnixTime(now + AHEAD_SECONDS)))
 
     async def _tell(self, now: UnixTime) -> None:
+        told: list[tuple[str, list[_Part]]] = []
         async with self._store.write() as tx:
             for lane in await tx.lanes_in(CLOSING):
                 news = [part for part in self._parts.values() if lane not in part.told]
                 if await tx.put_facts(lane, [part.outage for part in news], "dependencies", now):
                     key = "/".join(f"{part.outage.service}@{part.outage.since}" for part in news)
                     await tx.notify(lane, InboxClass.STATUS, "dependencies", f"{lane}/{key}", "outage", now)
-                for part in news:
-                    part.told.add(lane)
+                told.append((lane, news))
+        # Not before it is committed: what was rolled back is told at the next look.
+        for lane, news in told:
+            for part in news:
+                part.told.add(lane)
         self._wakeups.apply.set()

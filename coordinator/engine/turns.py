@@ -73,11 +73,13 @@ class Turns:
 
     async def ask(self, lane: str, sale_ended: UnixTime) -> Turn:
         """Whether a competition may open its session now. Who may is inside until it is funded, over or stopped."""
-        present = set(await self._store.going_in(INSIDE))
-        # From here on nothing is awaited: two that ask at once are answered one after the other.
-        self._inside &= present
+        known = self._inside | self._waiting.keys()
+        gone = known - set(await self._store.going_in(INSIDE))
+        # From here on nothing is awaited: two that ask at once are answered one after the other. Who was admitted while
+        # the database was asked may be newer than its answer.
+        self._inside -= gone
         now = self._clock()
-        for name in [name for name, until in self._until.items() if name not in present or until < now]:
+        for name in [name for name, until in self._until.items() if name in gone or until < now]:
             self._forget(name)
         if lane in self._inside:
             return Turn(0)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from coordinator.domain.competitions.states import AwaitingKeygen, AwaitingSigning
 from coordinator.domain.duties import Channel
 from coordinator.domain.facts import Outage
 from coordinator.engine.attempt import Attempted, Attempts
@@ -21,6 +20,7 @@ from coordinator.engine.components import Child
 from coordinator.engine.duty import Again, Dead, Done, Executor, Unwanted
 from coordinator.engine.gates import Gates
 from coordinator.engine.observer import UNOBSERVED, EngineObserver
+from coordinator.engine.outages import CLOSING
 from coordinator.engine.slots import DEFAULT_LIMITS, Slots
 from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups, wait
@@ -31,9 +31,6 @@ from coordinator_core.units import UnixTime
 LEASE_SECONDS = 30.0
 HEARTBEAT_SECONDS = LEASE_SECONDS / 3
 IDLE_SECONDS = 0.5
-WINDOWED = tuple(str(state.__struct_config__.tag) for state in (AwaitingKeygen, AwaitingSigning))
-"""States in which people have a window of time."""
-RESULT_PRIORITY = InboxClass.RESULT
 STATUS: Mapping[type, str] = {Done: "done", Again: "open", Unwanted: "open", Dead: "dead"}
 
 log = structlog.get_logger()
@@ -179,6 +176,8 @@ class Worker:
             self._observer.executed(row)
             became = "not_committed"
             became = _word(outcome) if await self._commit(row, outcome) else "stale"
+            if any(isinstance(fact, Outage) for fact in outcome.facts):
+                await self._spread(row)
         except Exception:
             # Nothing was written: the lease ends and the duty is taken up again, its siblings go on.
             log.exception("outcome not committed", duty=row.id)
@@ -207,8 +206,6 @@ class Worker:
             await self._tell(tx, row, outcome)
         self._observer.completed(row)
         self._wakeups.apply.set()
-        if any(isinstance(fact, Outage) for fact in outcome.facts):
-            await self._spread(row)
         return True
 
     async def _spread(self, row: DutyRow) -> None:
@@ -216,13 +213,21 @@ class Worker:
         silence = self._breakers.silence(row.channel)
         if silence is None:
             return
-        wall, (began, ends) = self._clock.wall(), silence
-        since, until = UnixTime(wall + math.floor(began)), UnixTime(wall + math.ceil(ends))
+        wall = self._clock.wall()
+        since, until = UnixTime(wall + math.floor(silence.began)), UnixTime(wall + math.ceil(silence.ends))
         outage = Outage(service=row.channel, since=since, until=until)
-        async with self._store.write() as tx:
-            for lane in await tx.lanes_in(WINDOWED):
-                if await tx.put_facts(lane, [outage], "breaker", wall):
-                    await tx.notify(lane, InboxClass.STATUS, "breaker", f"{lane}/{row.id}#{row.fence}", "outage", wall)
+        source = f"{row.id}#{row.fence}"
+        try:
+            async with self._store.write() as tx:
+                for lane in await tx.lanes_in(CLOSING):
+                    if await tx.put_facts(lane, [outage], "breaker", wall):
+                        await tx.notify(lane, InboxClass.STATUS, "breaker", f"{lane}/{source}", "outage", wall)
+        except Exception:
+            log.exception("outage not written", channel=row.channel)
+            return
+        # Not before: what could not be written, or was cut off, is left to the next probe.
+        self._breakers.covered(row.channel, silence)
+        self._wakeups.apply.set()
 
     async def _tell(self, tx: Transaction, row: DutyRow, outcome: Attempted) -> None:
         """Facts, and the news for the competition when there is any."""

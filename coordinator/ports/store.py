@@ -103,14 +103,6 @@ Choose = Callable[[Sequence[Due]], Collection[str]]
 """Which of the due duties are leased, by id."""
 
 
-class InboxRow(Struct, frozen=True):
-    """Something happened in a lane; the facts were written with it."""
-
-    seq: int
-    lane: str
-    kind: str
-
-
 class TransitionRow(Struct, frozen=True):
     """One line of the transition log."""
 

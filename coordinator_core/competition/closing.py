@@ -48,9 +48,11 @@ def window_end(start: UnixTime, length: Seconds, outages: Iterable[tuple[UnixTim
     return UnixTime(end)
 
 
-def was_late(start: UnixTime, end: UnixTime, done: UnixTime) -> bool:
-    """True if a player sealed or said ready after three quarters of a window."""
-    return 4 * (done - start) > 3 * (end - start)
+def was_late(start: UnixTime, length: Seconds, done: UnixTime, outages: Iterable[tuple[UnixTime, UnixTime]]) -> bool:
+    """True if a player sealed or said ready after three quarters of a window. `outages` as in `window_end`: until a
+    service is back nobody can be in time.
+    """
+    return done > window_end(start, Seconds(3 * length // 4), outages)
 
 
 def is_left_out(attempt: int, late_before: bool) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import msgspec
-import pytest
 
 from coordinator.player.play import Player
 from coordinator_core.competition.picks import commit
@@ -30,7 +30,31 @@ from tests.e2e.tampering_proxy import TamperingProxy
 
 LONG = {**CLOSING, "sealing": 300, "approvals": 300}
 BINDING = {"join", "ready", "approvals"}
+PATIENCE_SECONDS = 20
 Change = Callable[[Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a player ended that was lied to."""
+
+    error: CoreError | None
+    bound: frozenset[str]
+    """What binds the player and was sent all the same."""
+
+    def says(self, kind: type[CoreError], text: str) -> bool:
+        """True for an error of this kind whose words match, when nothing binds the player."""
+        return isinstance(self.error, kind) and re.search(text, str(self.error)) is not None and not self.bound
+
+
+async def ended(act: Awaitable[object]) -> CoreError | None:
+    """The error that something a player does ends with; None without one. Raises TimeoutError."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await act
+    except CoreError as error:
+        return error
+    return None
 
 
 @dataclass(slots=True)
@@ -71,13 +95,11 @@ class Stage:
 
         proxy.rewrite = rewrite
 
-    async def refuses(self, error: type[CoreError], text: str) -> None:
-        """The victim stops with this error, and nothing that binds it was sent."""
+    async def refusal(self) -> Refusal:
+        """How the victim ends its closing under the lie of now. The proxies are honest afterwards."""
         try:
-            with pytest.raises(error, match=text):
-                async with asyncio.timeout(20):
-                    await self.victim.keep_appointment()
-            assert not BINDING & set(self.coordinator.posted)
+            error = await ended(self.victim.keep_appointment())
+            return Refusal(error, frozenset(BINDING & set(self.coordinator.posted)))
         finally:
             self.be_honest()
 

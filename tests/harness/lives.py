@@ -142,8 +142,13 @@ class Lives:
             await asyncio.sleep(CALM_SECONDS)
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether lives write down what they did of their duties: where all end by SIGTERM, each may finish them."""
+        return self._shares is TERMINATION_SHARES
+
+    @property
     def recording(self) -> Path:
-        """What lives that end by SIGTERM alone wrote down of their duties."""
+        """Where they write it."""
         return self._settings.with_name("duties.jsonl")
 
     async def close(self) -> None:
@@ -202,7 +207,7 @@ class Lives:
                 f"{self._seed}/arming/{self._number}", dict(self.counts.places), rng.uniform(*AGAIN), str(self._calm)
             )
         clock = asyncio.create_task(self._by_clock(plan, rng.uniform(*BY_CLOCK)))
-        recording = str(self.recording) if self._shares is TERMINATION_SHARES else ""
+        recording = str(self.recording) if self.is_recorded else ""
         try:
             await self._order(Order(arming, recording))
             await self._hear(plan)

@@ -17,6 +17,7 @@ from coordinator_core.transaction import OutPoint, Transaction
 from tests.harness.ledger import SETTLE, Ledger
 from tests.harness.lives import STOP_SECONDS, Counts
 from tests.harness.outside import Block, LightningBooks, Records, payment_hash, rows
+from tests.harness.recording import Recording
 from tests.harness.wave import Contest, Fate
 
 EXPECTED: Final = {Fate.PAID: "completed", Fate.UNDERFILLED: "cancelled", Fate.CANCELLED: "cancelled"}
@@ -26,7 +27,15 @@ OWN_MISTAKES: Final = (
     "lane quarantined",
     "outcome not committed",
     "probe raised",
-    "no fixpoint",
+    "handshake raised",
+    "contradiction",
+    "liveness violation",
+    "what is stored differs from what follows",
+    "the books do not add up",
+    "books cannot be read",
+    "competition cannot be read",
+    "duty cannot be read",
+    "request failed",
 )
 """Events of the coordinator's log that no fault of a service excuses."""
 
@@ -229,10 +238,17 @@ def lives(counts: Counts, *, faults: bool = False) -> Iterator[str]:
             yield f"SIGTERM: {one.leases} duties were still leased"
 
 
+def duties(recording: Recording) -> Iterator[str]:
+    """Where every life may finish what it began, nothing that was done is done again."""
+    if not recording.done():
+        yield "no life wrote down what it did"
+    yield from recording.done_again()
+
+
 def log(path: Path) -> Iterator[str]:
     """No mistake of our own in the coordinator's log."""
     for line in path.read_text(errors="replace").splitlines():
-        if any(f'"event": "{event}' in line for event in OWN_MISTAKES):
+        if any(f'"event": "{event}"' in line for event in OWN_MISTAKES):
             yield line[:2_000]
         elif line.startswith("Traceback"):
             yield "a traceback outside of the log's lines"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,18 +13,22 @@ from typing import Any
 
 import pytest
 
+import coordinator
 from coordinator_core.transaction import OutPoint, Transaction, TxIn, TxOut
 from coordinator_core.units import Sats
 from tests.harness import rules
+from tests.harness.chaos import STALE
 from tests.harness.ledger import SETTLE, Effect, Ledger
 from tests.harness.lives import Counts, Termination
 from tests.harness.outside import Block, LightningBooks, Records
+from tests.harness.recording import Note, Recording
 from tests.harness.rules import Pinned
 from tests.harness.verdict import Row
 from tests.harness.wave import Contest, Fate
 
 PREIMAGE = bytes(32)
 HASH = hashlib.sha256(PREIMAGE).hexdigest()
+LOGGED = re.compile(r'log\.(?:warning|error|exception|critical)\(\s*"([^"]+)"')
 FUNDING_SCRIPT = b"\x51\x20" + bytes(32)
 
 
@@ -229,6 +234,22 @@ def test_a_life_may_be_cut_off_where_services_hang() -> None:
 def test_a_mistake_in_the_log(tmp_path: Path, text: str, right: bool) -> None:
     (tmp_path / "log").write_text(f"{text}\n")
     assert (list(rules.log(tmp_path / "log")) == []) is right
+
+
+def test_every_mistake_is_an_event_that_the_product_logs() -> None:
+    """One that was renamed there would never be found here."""
+    sources = (path.read_text() for path in Path(coordinator.__file__).parent.rglob("*.py"))
+    events = {event for source in sources for event in LOGGED.findall(source)}
+    assert len(events) > len(rules.OWN_MISTAKES)
+    assert {*rules.OWN_MISTAKES, STALE} <= events
+
+
+def test_what_was_done_again_and_a_run_that_wrote_nothing_down() -> None:
+    notes = [Note(what, "duty", 1) for what in ("claimed", "executed", "completed")]
+    assert list(rules.duties(Recording(notes))) == []
+    lost = [*notes, Note("executed", "duty", 2), Note("executed", "duty", 3)]
+    assert len(list(rules.duties(Recording(lost)))) == 1
+    assert list(rules.duties(Recording([])))
 
 
 def test_a_row_shows_what_broke_it() -> None:

@@ -90,9 +90,11 @@ async def judge(evidence: Evidence, stuck: str) -> list[Row]:
         "books: balanced to the millisatoshi": await _books(evidence, contract_money),
         "database: whole": rules.database(records),
         "lives: ended as ordered": rules.lives(world.lives.counts, faults=world.has_faults),
-        "duties: nothing done was done again": Recording.read(world.lives.recording).done_again(),
         "log: no mistake of our own": rules.log(world.directory / "coordinator.log"),
     }
+    if world.lives.is_recorded:
+        recording = Recording.read(world.lives.recording)
+        table["duties: nothing done was done again"] = rules.duties(recording)
     return [Row(rule, tuple(found)) for rule, found in table.items()]
 
 

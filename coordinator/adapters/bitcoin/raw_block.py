@@ -157,6 +157,8 @@ class _Transactions:
         count = self._count(LEAST_TRANSACTION_BYTES)
         for _ in range(count):
             self._transaction()
+        if not self.seen:
+            raise _not_a_block("holds no transaction")
         if self._at != len(raw):
             raise _not_a_block(f"{len(raw) - self._at} bytes follow")
 
@@ -189,6 +191,9 @@ class _Transactions:
         stripped = raw[began : began + 4] + raw[body:witness] + raw[self._at - 4 : self._at]
         txid = _double(stripped) if segwit else wtxid
         if not self.txids:
+            if spends != [_COINBASE]:
+                # Rows of the merkle tree, read as transactions of 64 bytes, have the same root (CVE-2017-12842).
+                raise _not_a_block("does not begin with a coinbase")
             self.coinbase = scripts
         self.txids.append(txid)
         self._wtxids.append(wtxid)

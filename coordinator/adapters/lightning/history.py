@@ -12,8 +12,9 @@ from coordinator.ports.lightning import ListedInvoice, OutgoingPayment, PaymentS
 from coordinator_core.errors import Fault
 from coordinator_core.units import Millisats, Sats, UnixTime
 
-PAGE = 1_000
-MAX_PAGES = 100
+PAGE = 250
+"""A payment that was tried often fills more than a hundred kilobytes: a page must fit into one answer."""
+MAX_PAGES = 400
 
 
 class _Page(Protocol):

@@ -57,7 +57,7 @@ class AuditQueries:
 
     async def stored(self, lane: str) -> Stored | None:
         """See ports.auditing.AuditReads. One read transaction: nothing is applied in between."""
-        async with self._reader.connect() as connection:
+        async with self._reader.begin() as connection:
             record = await load_lane(connection, lane)
             if record is None:
                 return None

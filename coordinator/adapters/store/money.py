@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.reading import unfinished
 from coordinator.domain.facts import Fact, FactBook
 from coordinator.domain.versions import FACTS, UnreadableRow
 from coordinator.ports.money import OpenBook, ReservedCoin
@@ -29,7 +30,7 @@ class MoneyQueries:
         """See ports.money.MoneyReads. In portions: nothing is held while the caller asks outside."""
         names = [kind.kind() for kind in kinds]
         async with self._reader.connect() as connection:
-            query = select(t.lane.c.id, t.lane.c.quarantined_reason).where(_unfinished()).order_by(t.lane.c.id)
+            query = select(t.lane.c.id, t.lane.c.quarantined_reason).where(unfinished()).order_by(t.lane.c.id)
             lanes = [(row.id, row.quarantined_reason) for row in await connection.execute(query)]
         for start in range(0, len(lanes), _CHUNK):
             stopped = dict(lanes[start : start + _CHUNK])
@@ -53,7 +54,7 @@ class MoneyQueries:
     async def oldest_open(self) -> UnixTime | None:
         """See ports.money.MoneyReads."""
         async with self._reader.connect() as connection:
-            made = await connection.scalar(select(func.min(t.lane.c.created_at)).where(_unfinished()))
+            made = await connection.scalar(select(func.min(t.lane.c.created_at)).where(unfinished()))
         return None if made is None else UnixTime(made)
 
     async def taken(self, resources: Collection[str]) -> frozenset[str]:
@@ -80,11 +81,6 @@ class MoneyQueries:
         async with self._reader.connect() as connection:
             rows = await connection.execute(select(t.audit.c.subject).where(t.audit.c.act == act))
             return frozenset(rows.scalars())
-
-
-def _unfinished() -> Any:
-    busy = select(t.duty.c.lane).where(text("status = 'open'"))
-    return or_(t.lane.c.terminal_at.is_(None), t.lane.c.id.in_(busy))
 
 
 def _book(lane: str, stopped: str | None, rows: Iterable[Any], confirmed: frozenset[str]) -> OpenBook:

@@ -9,6 +9,7 @@ from sqlalchemy import Row, and_, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.reading import unfinished
 from coordinator.ports.operating import Act, ActRow, StoppedRow, TroubleRow
 from coordinator_core.units import UnixTime
 
@@ -71,10 +72,9 @@ class OperatorQueries:
 
     async def unfinished(self) -> Sequence[str]:
         """See ports.operating.OperatorReads."""
-        busy = select(t.duty.c.lane).where(_OPEN)
-        query = select(t.lane.c.id).where(or_(t.lane.c.terminal_at.is_(None), t.lane.c.id.in_(busy)))
+        query = select(t.lane.c.id).where(unfinished()).order_by(t.lane.c.id)
         async with self._reader.connect() as connection:
-            return [row.id for row in await connection.execute(query.order_by(t.lane.c.id))]
+            return [row.id for row in await connection.execute(query)]
 
     async def stopped(self) -> Sequence[StoppedRow]:
         """See ports.operating.OperatorReads."""

@@ -14,7 +14,7 @@ from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.prepared import in_one_trip
 from coordinator.domain.facts import FactBook, Payout, PrizeState
 from coordinator.domain.lane import SpendSeen
-from coordinator.domain.versions import FACTS, STATES
+from coordinator.domain.versions import FACTS, STATES, UnreadableRow
 from coordinator.ports.store import F, LaneRecord
 from coordinator_core.units import Height, UnixTime
 
@@ -61,6 +61,12 @@ def _read_lane(raw: sqlite3.Connection, lane: str) -> tuple[Any, list[Any], list
             raw.execute("ROLLBACK")
 
 
+def unfinished() -> ColumnElement[bool]:
+    """Of a lane: it is not over, or there is still something to do for it."""
+    busy = select(t.duty.c.lane).where(text("status = 'open'"))
+    return or_(t.lane.c.terminal_at.is_(None), t.lane.c.id.in_(busy))
+
+
 def claimable(now: float) -> tuple[ColumnElement[bool], ...]:
     """Duties that may be leased: open, due, and protective where their competition is stopped."""
     stopped = select(t.lane.c.id).where(t.lane.c.quarantined_reason.is_not(None))
@@ -77,7 +83,9 @@ async def load_facts(connection: AsyncConnection, kind: type[F], key: str, since
 
 
 async def last_payment(connection: AsyncConnection) -> str | None:
-    """See ports.store.Store.last_payment. Page by page from the newest: most payouts end paid."""
+    """See ports.store.Store.last_payment. Page by page from the newest: most payouts end paid. A row that cannot be
+    read stops its own competition; for the others an earlier payment is witness.
+    """
     c = t.fact.c
     newest = (
         select(c.lane, c.key, c.v, c.body).where(c.kind == Payout.kind()).order_by(c.observed_at.desc(), c.lane, c.key)
@@ -85,7 +93,10 @@ async def last_payment(connection: AsyncConnection) -> str | None:
     offset = 0
     while rows := (await connection.execute(newest.limit(PAYOUT_PAGE).offset(offset))).all():
         for row in rows:
-            payout = FACTS.decode(Payout.kind(), row.v, row.body, f"{row.lane}/{Payout.kind()}/{row.key}")
+            try:
+                payout = FACTS.decode(Payout.kind(), row.v, row.body, f"{row.lane}/{Payout.kind()}/{row.key}")
+            except UnreadableRow:
+                continue
             if isinstance(payout, Payout) and payout.state is PrizeState.PAID:
                 return payout.payment_hash
         offset += PAYOUT_PAGE

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from coordinator import resources
+from coordinator_core.errors import InvalidInput
 
 MIGRATIONS = resources.directory("migrations")
 
@@ -28,12 +29,17 @@ def known_revisions() -> frozenset[str]:
 
 
 def migrate(connection: Connection) -> None:
-    """Bring a database to the newest schema, in the connection's transaction.
+    """Bring a database to the newest schema, in the connection's transaction. Raises InvalidInput for one of another
+    release.
 
     One that is there already is not touched: alembic would compile every script before it looked.
     """
-    if MigrationContext.configure(connection).get_current_revision() == newest_revision():
+    revision = MigrationContext.configure(connection).get_current_revision()
+    if revision == newest_revision():
         return
+    if revision is not None and revision not in known_revisions():
+        reason = f"is at revision {revision}, which this release does not know"
+        raise InvalidInput("database", reason, "run the release that made it, or restore a backup of before")
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -62,22 +62,31 @@ class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries, MoneyQueries, 
         path.parent.mkdir(parents=True, exist_ok=True)
         store = cls(path)
         try:
-            fcntl.flock(store._file_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            store._take()
+            async with store._writer.begin() as connection:
+                await connection.run_sync(migrate)
+        except BaseException:
             await store.close()
-            raise InvalidInput("database", f"{path.name} is in use by another process", "stop it first") from None
-        async with store._writer.begin() as connection:
-            await connection.run_sync(migrate)
+            raise
         store._opened = True
         return store
 
+    def _take(self) -> None:
+        try:
+            fcntl.flock(self._file_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            reason = f"{self._path.name} is in use by another process"
+            raise InvalidInput("database", reason, "stop it first") from None
+
     async def close(self) -> None:
         """Empty the journal into the database, close connections and release the file lock."""
-        await self._reader.dispose()
-        if self._opened:
-            await self._checkpoint()
-        await self._writer.dispose()
-        self._file_lock.close()
+        try:
+            await self._reader.dispose()
+            if self._opened:
+                await self._checkpoint()
+            await self._writer.dispose()
+        finally:
+            self._file_lock.close()
 
     async def _checkpoint(self) -> None:
         """After a clean end one file holds everything. A copier that still reads keeps it as it was: no harm."""
@@ -194,11 +203,6 @@ class SqliteStore(AlertQueries, ProgressQueries, OperatorQueries, MoneyQueries, 
             return 0
         async with self._lock, self._writer.begin() as connection:
             return await forget(connection, what, keys)
-
-    @property
-    def writer(self) -> AsyncEngine:
-        """For other stores of the same file (secrets, wallet); they use `write_connection`."""
-        return self._writer
 
     @asynccontextmanager
     async def write_connection(self) -> AsyncGenerator[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,15 +10,14 @@ from litestar import Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
+from coordinator.api.acting import asked
 from coordinator.api.auth import operator_of
-from coordinator.api.bodies import read_body
-from coordinator.api.context import Api, idempotency_key, lane_id
+from coordinator.api.context import Api, lane_id
 from coordinator.api.documents import admin as documents
 from coordinator.api.operation import Who, described
 from coordinator.engine.operators import dead, lanes
-from coordinator.engine.operators.acting import By, House
+from coordinator.engine.operators.acting import House
 from coordinator.engine.operators.attention import attention
-from coordinator_core.errors import Fault, InvalidInput
 
 OPERATOR = Who.OPERATOR
 PAGE = 100
@@ -53,9 +51,7 @@ async def retry(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, Any]:
     """Try again now what waits for its next try."""
-    who = await operator_of(request, api)
-    body = await read_body(request, documents.RetryBody, Fault.COORDINATOR)
-    by = by_request(request, who, body.reason)
+    by, body = await asked(api, request, documents.RetryBody)
     return msgspec.json.decode(await lanes.retry(_house(api), by, lane_id(competition), body.duty))
 
 
@@ -68,7 +64,7 @@ async def resume(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, Any]:
     """Let a stopped competition go on, if it does not contradict itself any more."""
-    by = await _asked(api, request)
+    by, _ = await asked(api, request, documents.ReasonBody)
     return msgspec.json.decode(await lanes.resume(_house(api), by, lane_id(competition)))
 
 
@@ -81,7 +77,7 @@ async def reconcile(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, Any]:
     """Compare a competition with chain and services again."""
-    by = await _asked(api, request)
+    by, _ = await asked(api, request, documents.ReasonBody)
     return msgspec.json.decode(await lanes.reconcile(_house(api), by, lane_id(competition)))
 
 
@@ -94,7 +90,7 @@ async def cancel(
     api: NamedDependency[Api], request: Request[Any, Any, Any], competition: FromPath[UUID]
 ) -> dict[str, Any]:
     """End a competition before its funding: at once while entries are open, afterwards when two owners ask for it."""
-    by = await _asked(api, request)
+    by, _ = await asked(api, request, documents.ReasonBody)
     return msgspec.json.decode(await lanes.cancel(_house(api), by, lane_id(competition)))
 
 
@@ -105,9 +101,7 @@ async def cancel(
 )
 async def reopen(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Try dead duties again: of a competition, of a kind, one, or all."""
-    who = await operator_of(request, api)
-    body = await read_body(request, documents.ReopenBody, Fault.COORDINATOR)
-    by = by_request(request, who, body.reason)
+    by, body = await asked(api, request, documents.ReopenBody)
     answer = await dead.reopen(_house(api), by, lane=body.competition or None, kind=body.kind, duty=body.duty)
     return msgspec.json.decode(answer)
 
@@ -119,7 +113,8 @@ async def reopen(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> 
 )
 async def freeze(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, Any]:
     """No new money until it is let in again; players read the reason."""
-    return msgspec.json.decode(await api.engine.freezer.freeze(await _asked(api, request)))
+    by, _ = await asked(api, request, documents.ReasonBody)
+    return msgspec.json.decode(await api.engine.freezer.freeze(by))
 
 
 @post(
@@ -129,20 +124,8 @@ async def freeze(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> 
 )
 async def unfreeze(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, Any]:
     """New money may come in again."""
-    return msgspec.json.decode(await api.engine.freezer.unfreeze(await _asked(api, request)))
-
-
-async def _asked(api: Api, request: Request[Any, Any, Any]) -> By:
-    who = await operator_of(request, api)
-    return by_request(request, who, (await read_body(request, documents.ReasonBody, Fault.COORDINATOR)).reason)
-
-
-def by_request(request: Request[Any, Any, Any], who: str, reason: str) -> By:
-    """Who acts and why, once for each idempotency key. Raises InvalidInput without a reason."""
-    if not reason.strip():
-        raise InvalidInput("reason", "is missing", "say why, it stays in the audit log", fault=Fault.COORDINATOR)
-    key = idempotency_key(request)
-    return By(who, reason, f"{who}/{request.url.path}/{key}" if key else secrets.token_hex(16))
+    by, _ = await asked(api, request, documents.ReasonBody)
+    return msgspec.json.decode(await api.engine.freezer.unfreeze(by))
 
 
 def _house(api: Api) -> House:

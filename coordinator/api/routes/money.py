@@ -8,15 +8,13 @@ import msgspec
 from litestar import Request, get, post
 from litestar.di import NamedDependency
 
+from coordinator.api.acting import asked
 from coordinator.api.auth import operator_of
-from coordinator.api.bodies import read_body
 from coordinator.api.context import Api
 from coordinator.api.documents import admin as bodies
 from coordinator.api.documents import money as documents
 from coordinator.api.operation import Who, described
-from coordinator.api.routes.admin import by_request
 from coordinator.engine.reconciliation.payments import Unexplained
-from coordinator_core.errors import Fault
 
 OPERATOR = Who.OPERATOR
 
@@ -59,9 +57,7 @@ def _payments(found: Unexplained) -> list[dict[str, Any]]:
 )
 async def explain(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Say what a payment of the node was for: it holds no prize any more."""
-    who = await operator_of(request, api)
-    body = await read_body(request, documents.ExplainBody, Fault.COORDINATOR)
-    by = by_request(request, who, body.reason)
+    by, body = await asked(api, request, documents.ExplainBody)
     return msgspec.json.decode(await api.engine.money.explain(by, body.payment_hash))
 
 
@@ -72,9 +68,8 @@ async def explain(api: NamedDependency[Api], request: Request[Any, Any, Any]) ->
 )
 async def settle_only(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Take on no new competition, ticket or funding; finish everything that is owed."""
-    who = await operator_of(request, api)
-    body = await read_body(request, bodies.ReasonBody, Fault.COORDINATOR)
-    return msgspec.json.decode(await api.engine.settle_only.begin(by_request(request, who, body.reason)))
+    by, _ = await asked(api, request, bodies.ReasonBody)
+    return msgspec.json.decode(await api.engine.settle_only.begin(by))
 
 
 @post(
@@ -84,9 +79,8 @@ async def settle_only(api: NamedDependency[Api], request: Request[Any, Any, Any]
 )
 async def take_on(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Take on new competitions, tickets and fundings again."""
-    who = await operator_of(request, api)
-    body = await read_body(request, bodies.ReasonBody, Fault.COORDINATOR)
-    return msgspec.json.decode(await api.engine.settle_only.end(by_request(request, who, body.reason)))
+    by, _ = await asked(api, request, bodies.ReasonBody)
+    return msgspec.json.decode(await api.engine.settle_only.end(by))
 
 
 @post(
@@ -96,9 +90,7 @@ async def take_on(api: NamedDependency[Api], request: Request[Any, Any, Any]) ->
 )
 async def accept_key(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, Any]:
     """Take the key that a service has now for its own, after it had another one."""
-    who = await operator_of(request, api)
-    body = await read_body(request, documents.AcceptBody, Fault.COORDINATOR)
-    by = by_request(request, who, body.reason)
+    by, body = await asked(api, request, documents.AcceptBody)
     return msgspec.json.decode(await api.engine.money.accept_key(by, body.whose))
 
 

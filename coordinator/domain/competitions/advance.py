@@ -183,7 +183,9 @@ def _awaiting_keygen(state: AwaitingKeygen, lane: Lane) -> Step[Competition] | N
 
 
 def _unopened(state: AwaitingKeygen, lane: Lane) -> str:
-    waited = lane.facts.get(Queued, state.attempt) is not None and lane.facts.get(SessionOpen, state.attempt) is None
+    if lane.facts.get(SessionOpen, state.attempt) is not None:
+        return "the closing ended before every key was sealed"
+    waited = lane.facts.get(Queued, state.attempt) is not None
     return "no session was open in time: others were before it" if waited else "keymeld did not open a session in time"
 
 
@@ -204,7 +206,9 @@ def _awaiting_signing(state: AwaitingSigning, lane: Lane) -> Step[Competition] |
         return _retry(state, lane, frozenset(), f"keymeld failed: {reason}")
     deadline = closing.approval_deadline(lane, state.attempt)
     if deadline is None or lane.world.wall < deadline:
-        return state.give_up("keymeld did not open the batches in time", "failed") if _closing_over(lane) else None
+        opened = "the closing ended before the contract was signed"
+        reason = "keymeld did not open the batches in time" if deadline is None else opened
+        return state.give_up(reason, "failed") if _closing_over(lane) else None
     absent = closing.absent_at_approval(lane, state.attempt, state.roster)
     if absent:
         return _retry(state, lane, absent, f"{len(absent)} players did not approve in time")
@@ -232,7 +236,10 @@ def _retry(
     reason: str,
 ) -> Step[Competition]:
     roster = closing.next_roster(lane, state.attempt, state.roster, absent)
-    if refusal := closing.may_start(lane, state.attempt + 1, len(roster)):
+    refusal = closing.may_start(lane, state.attempt + 1, len(roster))
+    if refusal is None and _closing_over(lane):
+        refusal = "the closing is over"
+    if refusal is not None:
         ends_in = "cancelled" if absent else "failed"
         return state.give_up(f"{reason}; {refusal}", ends_in)
     return state.next_attempt(roster, reason)

@@ -37,7 +37,6 @@ from coordinator.domain.competitions.states import (
     Settling,
 )
 from coordinator.domain.competitions.watching import Deadline
-from coordinator.domain.facts import Outage
 from coordinator.domain.lane import Lane
 from coordinator_core.competition.closing import window_end
 from coordinator_core.competition.schedule import REFUND_BLOCKS
@@ -136,5 +135,4 @@ def _window(lane: Lane, entered_at: UnixTime, ends: UnixTime | None, grace: Seco
 
 
 def _within(lane: Lane, entered_at: UnixTime, seconds: Seconds) -> Deadline:
-    outages = [(outage.since, outage.until) for outage in lane.facts.all(Outage)]
-    return Deadline(wall=window_end(entered_at, Seconds(max(LEAST, seconds)), outages))
+    return Deadline(wall=window_end(entered_at, Seconds(max(LEAST, seconds)), closing.outages(lane)))

@@ -62,7 +62,12 @@ def approvals_opened(lane: Lane, attempt: int) -> UnixTime | None:
 
 def _ends(lane: Lane, start: UnixTime, length: Seconds) -> UnixTime:
     """The end of a window; time in which coordinator, gateway, oracle or node was down does not count."""
-    return window_end(start, length, [(outage.since, outage.until) for outage in lane.facts.all(Outage)])
+    return window_end(start, length, outages(lane))
+
+
+def outages(lane: Lane) -> list[tuple[UnixTime, UnixTime]]:
+    """When coordinator, gateway, oracle or node was down (wall clock)."""
+    return [(outage.since, outage.until) for outage in lane.facts.all(Outage)]
 
 
 def end(lane: Lane) -> UnixTime:
@@ -109,9 +114,13 @@ def absent_at_sealing(lane: Lane, attempt: int, roster: tuple[str, ...]) -> froz
 
 
 def ready_players(lane: Lane, attempt: int) -> frozenset[str]:
-    """Players who said `ready` for exactly the sessions in force."""
+    """Players who said `ready` for exactly the sessions in force, or approved all of them without a word: the others
+    must not wait for it to be asked.
+    """
     current = tuple(sorted(batch.session_id for batch in open_batches(lane, attempt)))
-    return frozenset(f.entry_id for f in lane.facts.of_attempt(Ready, attempt) if tuple(sorted(f.sessions)) == current)
+    said = {f.entry_id for f in lane.facts.of_attempt(Ready, attempt) if tuple(sorted(f.sessions)) == current}
+    given = {f.entry_id for f in lane.facts.of_attempt(Approval, attempt)}
+    return frozenset(said | {e for e in given if approved(lane, attempt, e)})
 
 
 def approved(lane: Lane, attempt: int, entry_id: str) -> bool:
@@ -158,16 +167,19 @@ def late_players(lane: Lane, before: int) -> frozenset[str]:
 
 def _late_in(lane: Lane, attempt: int) -> set[str]:
     late: set[str] = set()
+    windows = lane.terms.schedule.closing
     if (session := lane.facts.get(SessionOpen, attempt)) is not None:
-        end = UnixTime(session.opened_at + lane.terms.schedule.closing.sealing)
         seals = lane.facts.of_attempt(Seal, attempt)
-        late |= {f.entry_id for f in seals if was_late(session.opened_at, end, f.at)}
+        late |= {f.entry_id for f in seals if _was_late(lane, session.opened_at, windows.sealing, f.at)}
     for ready in lane.facts.of_attempt(Ready, attempt):
         opened = _window_opened(lane, attempt, ready.sessions)
-        if opened is not None:
-            end = UnixTime(opened + lane.terms.schedule.closing.approvals)
-            late |= {ready.entry_id} if was_late(opened, end, ready.at) else set()
+        if opened is not None and _was_late(lane, opened, windows.approvals, ready.at):
+            late.add(ready.entry_id)
     return late
+
+
+def _was_late(lane: Lane, opened: UnixTime, length: Seconds, done: UnixTime) -> bool:
+    return was_late(opened, length, done, outages(lane))
 
 
 def _window_opened(lane: Lane, attempt: int, sessions: tuple[str, ...]) -> UnixTime | None:

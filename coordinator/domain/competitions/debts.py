@@ -9,14 +9,19 @@ from coordinator_core.units import Sats
 
 
 def unrecorded(lane: Lane) -> tuple[Invoice, ...]:
-    """Settled tickets of a competition without a contract whose debt is not written down yet.
-
-    A contract that a deep reorg took away may have paid prizes already: who got one is owed nothing more.
-    """
+    """Settled tickets of a competition without a contract whose debt is not written down yet."""
     recorded = {owed.payment_hash for owed in lane.facts.all(Owed) if owed.reason is DebtReason.TICKET}
-    paid = {payout.entry_id for payout in lane.facts.all(Payout) if payout.state is PrizeState.PAID}
-    settled = (i for i in lane.facts.all(Invoice) if i.state is HoldState.SETTLED and i.entry_id not in paid)
+    settled = (i for i in lane.facts.all(Invoice) if i.state is HoldState.SETTLED and still_due(lane, i) > 0)
     return tuple(invoice for invoice in settled if invoice.payment_hash not in recorded)
+
+
+def still_due(lane: Lane, invoice: Invoice) -> Sats:
+    """What is to be paid back of a settled ticket. A contract that a deep reorg took away may have paid a prize
+    already: it counts towards the ticket, and nobody has to give back what is more.
+    """
+    payout = lane.facts.get(Payout, invoice.entry_id)
+    paid = payout.amount if payout is not None and payout.state is PrizeState.PAID else 0
+    return Sats(max(0, invoice.value - paid))
 
 
 def undecided(lane: Lane) -> bool:

@@ -193,11 +193,11 @@ def _on_chain(state: OnChain, lane: Lane) -> Iterator[Awaited]:
 
 
 def _funding(state: FundingBroadcasted, lane: Lane) -> Iterator[Awaited]:
-    decided = lane.facts.get(HoldsDecided, state.attempt)
+    decided, awaited = lane.facts.get(HoldsDecided, state.attempt), unconfirmed.awaits_funding(state, lane)
     if decided is not None and _held(lane):
         yield Awaited(Phase.SETTLE_TICKETS if decided.settle else Phase.GIVE_BACK, Party.LIGHTNING, _holds_end(lane))
     elif decided is not None:
-        yield Awaited(Phase.CONFIRM_FUNDING if decided.settle else Phase.CONFIRM_RETURN, Party.CHAIN, None)
+        yield Awaited(Phase.CONFIRM_FUNDING if awaited else Phase.CONFIRM_RETURN, Party.CHAIN, None)
     elif lane.facts.get(Built, f"funding/{state.attempt}") is None:
         until = Until(Clock.HEIGHT, lane.terms.schedule.funding_deadline)
         yield Awaited(Phase.SEND_FUNDING, Party.COORDINATOR, until)
@@ -213,6 +213,8 @@ def _returning(lane: Lane) -> Iterator[Awaited]:
     elif open_invoices:
         until = Until(Clock.WALL, max(invoice.expires_at for invoice in open_invoices))
         yield Awaited(Phase.GIVE_BACK, Party.LIGHTNING, until)
+    elif debts.undecided(lane):
+        yield Awaited(Phase.PAY_PRIZE, Party.LIGHTNING, None)
     elif debts.unrecorded(lane):
         yield Awaited(Phase.RECORD_DEBTS, Party.COORDINATOR, None)
     else:

@@ -259,14 +259,16 @@ def outcome_unknown(state: Settled, lane: Lane) -> bool:
 
 def decided(lane: Lane, state: Settled) -> bool:
     """True when no other transaction can take the place of the one that decides the prizes: it is confirmed, or it is
-    an outcome that has 36 blocks to confirm before the expiry becomes valid."""
+    an outcome of a confirmed funding that has 36 blocks to confirm before the expiry becomes valid."""
     pin = lane.facts.get(Pinned, state.attempt)
     if pin is None or outcome_unknown(state, lane):
         return False
-    if lane.world.spend_depth(f"{pin.funding_txid}:{pin.funding_vout}") >= lane.terms.contract.required_confirmations:
+    needed = lane.terms.contract.required_confirmations
+    if lane.world.spend_depth(f"{pin.funding_txid}:{pin.funding_vout}") >= needed:
         return True
+    funded = lane.world.confirmations(pin.funding_txid) >= needed
     in_time = lane.world.median_time_past <= lane.terms.contract.expiry - SECONDS_BEFORE_EXPIRY
-    return outcome_of(state) is not None and in_time
+    return outcome_of(state) is not None and funded and in_time
 
 
 def uneconomic(lane: Lane, entry_id: str) -> bool:

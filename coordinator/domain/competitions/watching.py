@@ -24,8 +24,9 @@ from coordinator.domain.competitions.states import (
     OutcomeBroadcasted,
     Returning,
 )
-from coordinator.domain.facts import Built, Bumped, Drafted, Payout, Pinned, PrizeState
+from coordinator.domain.facts import Bumped, Drafted, Payout, Pinned, PrizeState
 from coordinator.domain.lane import Lane
+from coordinator.domain.protection import has_left
 from coordinator_core.competition.schedule import latest_funding
 from coordinator_core.units import Height, UnixTime
 
@@ -105,8 +106,8 @@ def _of_state(state: Competition, lane: Lane) -> Deadline:
     if isinstance(state, Returning):
         return Deadline()
     if isinstance(state, FundingBroadcasted | FundingConfirmed):
-        patience, left = bumping.look_again(lane), lane.facts.get(Built, f"funding/{state.attempt}") is not None
-        return Deadline(height=_next_block(lane), domain=patience if left else _next_date(lane, patience))
+        patience = bumping.look_again(lane)
+        return Deadline(height=_next_block(lane), domain=patience if has_left(lane) else _next_date(lane, patience))
     if isinstance(state, AwaitingAttestation):
         return _idle(state, lane)
     if isinstance(state, OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted):

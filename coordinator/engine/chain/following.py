@@ -59,6 +59,8 @@ class ChainLoop:
     async def run(self) -> None:
         """Follow for ever; an unreachable node is waited for, one that says nonsense is asked again."""
         failures = 0
+        # A life that was cut off in the middle of its commit does not know whether that was made.
+        self._stands(await self._store.tip())
         async with aclosing(self._ahead), aclosing(self._past):
             while True:
                 self._vitals.beat(Child.CHAIN)

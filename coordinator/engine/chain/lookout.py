@@ -136,7 +136,9 @@ class Lookout:
         return self._lagging() if self.behind else self._in_step()
 
     def _lagging(self) -> ChainReport:
-        since = self._age(max(self._moved, self._rises[0][0]))
+        cursor = self._cursor or Height(0)
+        waiting = next(began for began, height in self._rises if height > cursor)
+        since = self._age(max(self._moved, waiting))
         stalled = since is not None and since > STALLED_SECONDS
         return self._said(ChainState.STALE if stalled else ChainState.CATCHING_UP, since, STALLED if stalled else "")
 

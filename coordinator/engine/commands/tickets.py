@@ -14,6 +14,7 @@ from coordinator.domain.seats import seated
 from coordinator.engine.new_money import NewMoney
 from coordinator.engine.submit import Conflict, Decide, Decision
 from coordinator_core.competition.entries import verify_entry
+from coordinator_core.competition.holds import INVOICE_SECONDS
 from coordinator_core.errors import Fault, InvalidInput
 from coordinator_core.nostr.event import Event
 from coordinator_core.receipts.entry import sign_entry_receipt
@@ -44,6 +45,12 @@ def _require_seat(lane: Lane) -> None:
         raise Conflict("competition", "all seats are taken", "choose another one", fault=Fault.PLAYER)
 
 
+def _open_reservations(lane: Lane) -> int:
+    """Reservations that nobody followed up yet; one that is older than an invoice lasts holds up no other."""
+    since = lane.world.wall - INVOICE_SECONDS
+    return sum(lane.invoice_of(ticket) is None and ticket.reserved_at > since for ticket in lane.facts.all(Ticket))
+
+
 def reserve(entry_id: UUID, player: bytes, ticket_hash: bytes, money: NewMoney, signer: SecretKey) -> Decide:
     """A reservation: price fixed, receipt signed. The invoice exists only after the signed entry came."""
 
@@ -51,8 +58,7 @@ def reserve(entry_id: UUID, player: bytes, ticket_hash: bytes, money: NewMoney, 
         _require_open(state, lane)
         money.require_unbarred()
         _require_seat(lane)
-        open_ones = sum(1 for t in lane.facts.all(Ticket) if lane.invoice_of(t) is None)
-        if open_ones >= MAX_OPEN_RESERVATIONS * lane.terms.entries.maximum:
+        if _open_reservations(lane) >= MAX_OPEN_RESERVATIONS * lane.terms.entries.maximum:
             raise Conflict(
                 "competition", "too many reservations are open", "try again in ten minutes", fault=Fault.PLAYER
             )

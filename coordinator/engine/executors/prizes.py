@@ -51,7 +51,7 @@ class PayPrizeExecutor:
             return Again(float(pause))
         known = await self._known(payout)
         if known.state in (PaymentState.NEVER_SENT, PaymentState.FAILED) and not _is_final(known):
-            if task.held is not None:
+            if task.held is not None and not self._is_over(task, payout):
                 return Again(SLOW_POLL_SECONDS, reason=task.held)
             if _settled(task.state) and not settling.decided(task.lane, task.state):
                 return Again(_pause(task))
@@ -108,15 +108,18 @@ class PayPrizeExecutor:
         return [*facts, _payout(payout, state=PrizeState.PAID, routing_fee=known.fee)]
 
     def _failed(self, task: Task[PayPrize], payout: Payout, known: Payment) -> Outcome:
-        now = self._s.clock.wall()
-        state = task.state
-        closed = not _settled(state) or settling.lightning_window(task.lane, state) <= 0
         reason = known.failure.value if known.failure is not None else NOT_SENT
-        if _is_final(known) or closed or now >= payout.expires_at or _share(task.lane, state, payout) is None:
+        if _is_final(known) or self._is_over(task, payout):
             return Done([_payout(payout, state=PrizeState.CLAIMABLE, failure=reason)])
         pause = min(LAST_RETRY, FIRST_RETRY * 2 ** min(payout.tries, 10))
-        fact = _payout(payout, tries=payout.tries + 1, failure=reason, next_try=UnixTime(now + pause))
-        return Again(float(pause), [fact])
+        next_try = UnixTime(self._s.clock.wall() + pause)
+        return Again(float(pause), [_payout(payout, tries=payout.tries + 1, failure=reason, next_try=next_try)])
+
+    def _is_over(self, task: Task[PayPrize], payout: Payout) -> bool:
+        """True when it cannot be sent any more, whatever holds it back: a sweep need not wait for it."""
+        state, lane = task.state, task.lane
+        closed = not _settled(state) or settling.lightning_window(lane, state) <= 0
+        return closed or self._s.clock.wall() >= payout.expires_at or _share(lane, state, payout) is None
 
 
 def _open(task: Task[PayPrize], payout: Payout, in_flight: bool) -> Again:

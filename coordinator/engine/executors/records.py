@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coordinator.domain.competitions import debts
 from coordinator.domain.duties import RecordAbsence, RecordDebt
 from coordinator.domain.facts import HoldState, Invoice, Missed, Owed
 from coordinator.engine.duty import Done, Outcome, Task
@@ -14,7 +15,7 @@ RECEIPT_KEY = "nostr"
 
 
 class RecordDebtExecutor:
-    """A settled ticket without a contract is owed in full; its owner gets the coordinator's signature on that."""
+    """A settled ticket without a contract is owed; its owner gets the coordinator's signature on that."""
 
     def __init__(self, services: Services) -> None:
         self._s = services
@@ -25,19 +26,19 @@ class RecordDebtExecutor:
         invoice = task.lane.facts.get(Invoice, duty.payment_hash)
         if invoice is None or invoice.state is not HoldState.SETTLED:
             return Done()
-        now = self._s.clock.wall()
+        now, amount = self._s.clock.wall(), debts.still_due(task.lane, invoice)
         receipt = sign_repayment_debt(
             self._s.secrets.signing_key(RECEIPT_KEY),
             signed_entry(task.lane, duty.entry_id),
             reason=DebtReason.TICKET,
-            amount=invoice.value,
+            amount=amount,
             created_at=now,
         )
         owed = Owed(
             reason=DebtReason.TICKET,
             entry_id=duty.entry_id,
             payment_hash=duty.payment_hash,
-            amount=invoice.value,
+            amount=amount,
             since=now,
             receipt=receipt.to_json().decode(),
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Final
 
 PREFIX: Final = "coordinator_"
@@ -58,9 +59,13 @@ class Counter(Metric):
 
     kind = "counter"
 
-    def __init__(self, name: str, meaning: str, labels: Labels | None = None) -> None:
+    def __init__(self, name: str, meaning: str, labels: Labels | None = None, *, from_zero: bool = False) -> None:
+        """`from_zero`: every series is there from the start. `increase` does not count what a series begins with, so an
+        alert on it would miss the first time.
+        """
         super().__init__(name, meaning, labels)
-        self._values: dict[_Key, float] = {} if self.labels else {(): 0.0}
+        shown = product(*((labels or {}).values())) if from_zero or not self.labels else ()
+        self._values: dict[_Key, float] = dict.fromkeys(shown, 0.0)
 
     def add(self, *labels: str, amount: float = 1.0) -> None:
         """Count `amount` more for these values of the labels, in their order."""

@@ -65,7 +65,9 @@ class Meters:
         self.reorgs = Counter("reorgs_total", "Blocks that were rolled back")
         self.blocks = Counter("blocks_total", "Blocks that were stored")
         self.refused = Counter("chain_refused_total", "Answers of the node that contradicted themselves")
-        self.restarts = Counter("supervisor_restarts_total", "Loops that died and were started again", children)
+        self.restarts = Counter(
+            "supervisor_restarts_total", "Loops that died and were started again", children, from_zero=True
+        )
         self.child_state = Gauge(
             "supervisor_child_state",
             "1 for what a loop does now, 0 for everything else",
@@ -78,6 +80,7 @@ class Meters:
             "duty_rederived_total",
             "What was stored otherwise than it follows from state and facts",
             {"what": [what.value for what in Derived]},
+            from_zero=True,
         )
         self.over_budget = Gauge(
             "lanes_over_budget", "Competitions that are in a state for longer than that should take", {"state": states}
@@ -85,7 +88,7 @@ class Meters:
         self.quarantines = Counter("lanes_quarantined_total", "Competitions that were stopped")
         self.probes = Counter(
             "dependency_probes_total", "Questions whether a service can be relied on",
-            {**services, "outcome": ("up", "down")},
+            {**services, "outcome": ("up", "down")}, from_zero=True,
         )  # fmt: skip
         self.requests = Counter(
             "http_requests_total", "Requests answered", {"method": METHODS, "route": (), "status": CLASSES}

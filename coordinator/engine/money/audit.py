@@ -19,7 +19,7 @@ from coordinator.domain.facts import Bumped, Pinned
 from coordinator.domain.lane import Lane
 from coordinator.domain.versions import UnreadableRow
 from coordinator.engine import codec
-from coordinator.engine.apply import world_of
+from coordinator.engine.apply import TERMINAL, world_of
 from coordinator.engine.executors.services import Services
 from coordinator.engine.money.books import LaneBooks, books_of, gap
 from coordinator.engine.money.buckets import Bucket
@@ -93,7 +93,9 @@ class Audit:
         self.buckets: dict[Bucket, Known] = {}
         """Every bucket that is known."""
         self.gap: int | None = None
-        """Satoshi by which what we owe exceeds what we have; None while a service does not say what we have."""
+        """Satoshi by which what we owe exceeds what we have, as of the last look at the wallet; None while a service
+        does not say what we have.
+        """
         self.faults: tuple[Imbalance, ...] = ()
         """What does not add up."""
         self.faulty_since: UnixTime | None = None
@@ -142,7 +144,7 @@ class Audit:
         except Exception:
             log.exception("books cannot be read", lane=lane)
             return
-        over = codec.tag(state) in ("completed", "cancelled", "failed")
+        over = codec.tag(state) in TERMINAL
         self._read[lane] = _Read(books, over, transit, _is_bumping(view))
 
     async def _in_transit(self, attempt: int, lane: Lane) -> int:
@@ -181,12 +183,18 @@ class Audit:
 
     def _judge(self, now: UnixTime) -> None:
         faults = [Imbalance(lane, fault) for lane, read in sorted(self._read.items()) for fault in read.books.faults]
+        wallet = self.buckets.get(Bucket.WALLET)
+        # What was judged last stands until it is the wallet's turn again.
+        if wallet is None or wallet.at == now or now - wallet.at >= WALLET_SECONDS:
+            self._judge_gap(now)
+        self.faults = (*faults, *self._gap_fault)
+
+    def _judge_gap(self, now: UnixTime) -> None:
         self.gap = self._gap(now)
         if self.gap is not None:
             self._gap_since = None if self.gap <= 0 else self._gap_since or now
             stands = self._gap_since is not None and now - self._gap_since >= GAP_SECONDS
             self._gap_fault = (Imbalance(None, f"we owe {self.gap} sat more than we have"),) if stands else ()
-        self.faults = (*faults, *self._gap_fault)
 
     def _gap(self, now: UnixTime) -> int | None:
         wallet, channels = self.buckets.get(Bucket.WALLET), self.channels

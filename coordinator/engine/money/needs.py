@@ -7,6 +7,8 @@ from typing import Final
 
 from coordinator.engine.money.audit import Audit
 from coordinator.engine.money.handshake import Handshake
+from coordinator.engine.new_money import Frozen
+from coordinator.engine.operators.acting import MAX_REASON
 from coordinator.engine.operators.attention import Attention, Kind, noted
 from coordinator.engine.reconciliation.run import Reconciliation
 from coordinator_core.units import UnixTime
@@ -30,6 +32,14 @@ def of_reconciliation(made: Reconciliation, now: UnixTime) -> Iterator[Attention
         reason = f"invoice {line.payment_hash} over {line.value} sat is {line.state.value} and no ticket explains it"
         fix = "restore the newest backup; a held one is given back by Lightning itself"
         yield noted(Kind.UNEXPLAINED, None, line.payment_hash, reason, line.created_at, now, fix)
+
+
+def of_alarms(made: Reconciliation, frozen: Frozen | None, now: UnixTime) -> Iterator[Attention]:
+    """What was found while new money was frozen for another reason: to be looked at before it is let in again."""
+    for what, since in made.alarms.items():
+        if frozen is not None and frozen.reason != what[:MAX_REASON]:
+            fix = "see books_out_of_balance in docs/runbook.md before coordinator admin unfreeze"
+            yield noted(Kind.BOOKS, None, "books", what, since, now, fix)
 
 
 def of_handshake(made: Handshake, now: UnixTime) -> Iterator[Attention]:

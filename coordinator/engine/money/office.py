@@ -15,7 +15,7 @@ from coordinator.engine.executors.services import Services
 from coordinator.engine.money.audit import EVERY_SECONDS, Audit
 from coordinator.engine.money.gate import MoneyGate
 from coordinator.engine.money.handshake import Handshake, pin_name
-from coordinator.engine.money.needs import of_audit, of_handshake, of_reconciliation
+from coordinator.engine.money.needs import of_alarms, of_audit, of_handshake, of_reconciliation
 from coordinator.engine.new_money import COORDINATOR, OPERATOR, Pause
 from coordinator.engine.operators.acting import By, House, Verb, act
 from coordinator.engine.operators.attention import Attention
@@ -47,6 +47,7 @@ class MoneyOffice:
         self._services = services
         self._house = house
         self._vitals = vitals
+        self._freezer = freezer
         self.settle_only = settle_only
         ground = Ground(services, house.wakeups, freezer.alarm, partial(vitals.beat, Child.MONEY))
         self.reconciliation = Reconciliation(ground, partial(services.store.acted_on, Verb.EXPLAIN))
@@ -78,6 +79,7 @@ class MoneyOffice:
         now = self._services.clock.wall()
         return (
             *of_reconciliation(self.reconciliation, now),
+            *of_alarms(self.reconciliation, self._freezer.frozen, now),
             *of_audit(self.audit, now),
             *of_handshake(self.handshake, now),
         )

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import structlog
 
 from coordinator.domain.facts import Built, Bumped, FactBook, Pinned
+from coordinator.domain.versions import UnreadableRow
 from coordinator.engine.reconciliation.ground import Ground
 from coordinator.engine.reconciliation.transactions import outpoint
 from coordinator.ports.bitcoin import Chain, Place
-from coordinator.ports.store import LaneRecord
+from coordinator.ports.store import LaneRecord, Store
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Who reserved a coin."""
+
+    spent: frozenset[str] = frozenset()
+    """Coins that its confirmed fundings spent."""
+    transactions: frozenset[str] = frozenset()
+    """Txids of everything that it may spend coins with."""
 
 
 async def compare_coins(ground: Ground) -> None:
@@ -16,21 +32,30 @@ async def compare_coins(ground: Ground) -> None:
     seed is used elsewhere, or this is another chain. What was judged in this run is not asked for again when a later
     coin cannot be. Raises PortError.
     """
-    store, lanes = ground.services.store, dict[str, LaneRecord | None]()
+    store, owners = ground.services.store, dict[str, _Owner | None]()
     for coin in await store.reserved_coins():
         ground.beat()
         if coin.outpoint in ground.judged:
             continue
         ground.looked_at += 1
-        if coin.lane not in lanes:
-            lanes[coin.lane] = await store.lane(coin.lane)
-        record = lanes[coin.lane]
-        if record is None or coin.outpoint not in spent_by_fundings(record):
-            spenders = frozenset[str]() if record is None else own_transactions(record.facts)
-            wrong = await judge_coin(ground.services.chain, coin.outpoint, spenders)
+        if coin.lane not in owners:
+            owners[coin.lane] = await _owner(store, coin.lane)
+        owner = owners[coin.lane]
+        if owner is not None and coin.outpoint not in owner.spent:
+            wrong = await judge_coin(ground.services.chain, coin.outpoint, owner.transactions)
             if wrong is not None:
                 await ground.alarm(wrong)
         ground.judged.add(coin.outpoint)
+
+
+async def _owner(store: Store, lane: str) -> _Owner | None:
+    """None for a competition that cannot be read: what it may have spent is not known, and no other waits for that."""
+    try:
+        record = await store.lane(lane)
+    except UnreadableRow as error:
+        log.error("coins not compared", lane=lane, error=str(error))
+        return None
+    return _Owner() if record is None else _Owner(spent_by_fundings(record), own_transactions(record.facts))
 
 
 def spent_by_fundings(record: LaneRecord) -> frozenset[str]:

@@ -11,6 +11,7 @@ from coordinator.domain.facts import Fact
 from coordinator.engine.executors.services import Services
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.money import OpenBook
+from coordinator_core.units import UnixTime
 
 SOURCE = "reconcile"
 PRIORITY = 6
@@ -36,8 +37,10 @@ class Ground:
     """Reserved coins (TXID:VOUT) that were compared in this run."""
     differences: list[str] = field(default_factory=list[str])
     """What became facts, in words."""
-    contradictions: list[str] = field(default_factory=list[str])
-    """What stopped a competition or froze new money, in words."""
+    contradictions: set[str] = field(default_factory=set[str])
+    """What stopped a competition or froze new money, in words; once, however often it is found."""
+    alarms: dict[str, UnixTime] = field(default_factory=dict[str, UnixTime])
+    """Those of them that concern the whole house, with when they were found first (wall clock)."""
 
     async def competitions(self, *kinds: type[Fact]) -> AsyncIterator[OpenBook]:
         """Every competition that is not over, with its facts of these kinds; one that cannot be read is stopped, the
@@ -72,7 +75,7 @@ class Ground:
 
     async def contradiction(self, book: OpenBook, what: str) -> None:
         """The outside says the opposite of a fact that is final: this competition stops, what protects goes on."""
-        self.contradictions.append(f"{book.lane}: {what}")
+        self.contradictions.add(f"{book.lane}: {what}")
         log.error("contradiction", lane=book.lane, what=what)
         if book.quarantined is None:
             async with self.services.store.write() as tx:
@@ -80,6 +83,7 @@ class Ground:
 
     async def alarm(self, what: str) -> None:
         """Something concerns the whole house: no new money until an operator has looked."""
-        self.contradictions.append(what)
+        self.contradictions.add(what)
+        self.alarms.setdefault(what, self.services.clock.wall())
         log.error("contradiction", what=what)
         await self.freeze(what)

@@ -71,6 +71,11 @@ def contradicts(before: Invoice | None, found: HoldInvoice | None) -> str | None
 
 
 async def _learn(ground: Ground, book: OpenBook, payment_hash: str, before: Invoice | None, found: HoldInvoice) -> None:
+    # The book is as old as the questions since: who saw the payment meanwhile knows when it came, which orders seats.
+    for stored in await ground.services.store.facts_of(Invoice, payment_hash, UnixTime(0)):
+        before = stored
+    if before is not None and before.state.value == found.state.value:
+        return
     entry_id, generation = _owner(book, payment_hash) if before is None else (before.entry_id, before.generation)
     fact = invoice_fact(found, entry_id, generation, before, ground.services.clock.wall())
     was = "unknown" if before is None else before.state.value

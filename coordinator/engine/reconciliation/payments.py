@@ -53,6 +53,14 @@ class Unexplained:
             return payment.payment_hash == entry.payout_hash
         return payment.value == payout.amount * 1_000
 
+    def follow(self, before: Unexplained) -> None:
+        """Take the place of an earlier list: what operators said while this one was made counts, and what is not listed
+        any more holds nothing.
+        """
+        self.explained |= before.explained
+        left = {payment.payment_hash for payment in self.payments} - self.explained
+        self.holding = {name: prize for name, prize in before.holding.items() if name in left}
+
     def explain(self, payment_hash: str) -> None:
         """An operator said what a payment was for: it holds nothing any more."""
         self.explained |= {payment_hash}
@@ -92,7 +100,10 @@ async def _compare(ground: Ground, book: OpenBook, payout: Payout, listed: Outgo
         ground.differences.append(f"{book.lane}: payment {payout.payment_hash} succeeded, was {payout.state.value}")
         ground.wakeups.duties.set()
     if payout.state is PrizeState.PAID and listed is not None and listed.state is PaymentState.FAILED:
-        await ground.contradiction(book, f"payment {payout.payment_hash} is PAID here and failed at Lightning")
+        # The list is older than the book: the same invoice may have been paid in between. What is asked now decides.
+        known = await ground.services.lightning.payment(payout.payment_hash)
+        if known.state in (PaymentState.FAILED, PaymentState.NEVER_SENT):
+            await ground.contradiction(book, f"payment {payout.payment_hash} is PAID here and failed at Lightning")
 
 
 async def _unexplained(ground: Ground, listed: tuple[OutgoingPayment, ...], explained: Collection[str]) -> Unexplained:

@@ -82,6 +82,11 @@ class Reconciliation:
             return None
         return f"{WAITING} ({len(self._done)} of {len(Comparison)})"
 
+    @property
+    def alarms(self) -> Mapping[str, UnixTime]:
+        """What froze new money in this run, or would have if it had not been frozen, and when it was found first."""
+        return self._ground.alarms
+
     def progress(self) -> Progress:
         """As it is now."""
         return Progress(
@@ -130,7 +135,7 @@ class Reconciliation:
 
     async def _payments(self) -> None:
         found = await compare_payments(self._ground, await self._explained())
-        found.holding = {name: held for name, held in self.unexplained.holding.items() if name not in found.explained}
+        found.follow(self.unexplained)
         self.unexplained = found
 
 

@@ -57,6 +57,7 @@ async def test_an_adaptor_signature_is_completed_with_its_secret(attempt: Any) -
     secret = SecretKey.generate()
     item = SigningItem(roster.key_set, sha256(b"outcome"), secret.public_key)
     (outcome,) = await attempt.sign(attempt.batches([item], roster), roster)
+    assert (outcome.error, len(outcome.signatures)) == (None, 1)
     verify(SigningItem(roster.key_set, item.message), adapt(outcome.signatures[0], secret.reveal()))
 
 

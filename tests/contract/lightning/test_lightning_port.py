@@ -1,6 +1,7 @@
 """The rules of ports.lightning on both networks: hold invoices, payments, and the truth about both."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 import stamina
@@ -8,12 +9,15 @@ import stamina
 from coordinator.adapters.lightning import LndNode, lnd
 from coordinator.adapters.lightning.condition import LndExamination
 from coordinator.ports.faults import Rejected, Unreachable, Unsuitable
-from coordinator.ports.lightning import FailureKind, InvoiceState, Payment, PaymentState
+from coordinator.ports.lightning import FailureKind, InvoiceState, PaymentState
 from coordinator_core.bolt11 import decode
 from coordinator_core.secret import Secret
 from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
 from tests.contract.lightning.conftest import PATIENCE, Network
 from tests.contract.lightning.owners import EmbeddedOwner
+
+ROUTER_FEE_MSAT, ROUTER_FEE_SATS = 1_050, 2
+"""For 50,000 sat: one satoshi and one millionth. The port rounds it up."""
 
 
 async def test_info_and_liquidity(network: Network) -> None:
@@ -290,16 +294,20 @@ async def test_a_silent_address_is_unreachable(network: Network) -> None:
 
 
 async def test_no_satoshi_comes_or_goes(network: Network) -> None:
-    before = await all_msat(network)
+    ours, alice, router = await all_msat(network)
     _, task = await network.held()
     await network.ours.settle(network.preimage())
     async with asyncio.timeout(PATIENCE):
         paid = await task
-        ours, alice, router = before
-        expected = (ours + 50_000_000, alice - 50_000_000 - fee_msat(paid), router + fee_msat(paid))
-        # A commitment is signed for after the payment has ended for its payer.
-        while await all_msat(network) != expected:
-            pass
+    assert paid.fee == ROUTER_FEE_SATS
+    expected = (ours + 50_000_000, alice - 50_000_000 - ROUTER_FEE_MSAT, router + ROUTER_FEE_MSAT)
+    now = await all_msat(network)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            # A commitment is signed for after the payment has ended for its payer.
+            while now != expected:
+                now = await all_msat(network)
+    assert now == expected
 
 
 async def all_msat(network: Network) -> tuple[int, int, int]:
@@ -308,12 +316,6 @@ async def all_msat(network: Network) -> tuple[int, int, int]:
     found = [(await door.ask("GET", "/v1/balance/channels")).body for door in doors]
     ours, alice, router = (int(balance["local_balance"]["msat"]) for balance in found)
     return ours, alice, router
-
-
-def fee_msat(paid: Payment) -> int:
-    """The router's fee for 50,000 sat: one satoshi and one millionth. The port rounds it up."""
-    assert paid.fee == 2
-    return 1_050
 
 
 async def test_the_least_macaroon_allows_every_call_and_no_other(network: Network) -> None:

@@ -68,6 +68,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds; see asyncio."""
         return self._now
 
+    def sleep_through(self, seconds: float) -> None:
+        """The machine sleeps: time goes on, and nothing runs."""
+        self._now += seconds
+
     def give_up(self) -> None:
         """Let what is left be cancelled, however it stands."""
         self._given_up = True

@@ -218,7 +218,11 @@ def test_whoever_is_not_over_waits_for_somebody_and_is_driven(facts: list[Fact],
     state = fixpoint(STATES[place](), lane)
     found = missing(state, lane)
     when = deadline(state, lane)
-    driven = bool(wanted(state, lane)) or any((when.wall, when.domain, when.median, when.height))
+    timers = {Clock.WALL: when.wall, Clock.DOMAIN: when.domain, Clock.MEDIAN: when.median, Clock.HEIGHT: when.height}
+    driven = bool(wanted(state, lane)) or any(timers.values())
+    ahead = [one.until for one in found if one.until is not None and one.until.is_ahead(lane.world)]
+    late = [until for until in ahead if (moment := timers[until.clock]) is None or moment > until.at]
+    assert not late or isinstance(state, s.Settling | s.Returning), late
     over = isinstance(state, s.Ended)
     assert bool(found) is not over
     assert over or driven or (isinstance(state, s.Created) and lane.facts.get(f.Drafted) is None)

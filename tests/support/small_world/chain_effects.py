@@ -90,10 +90,6 @@ def split_tx(parent: str, delta: int) -> Tx:
     return Tx(f"split@{parent}", (f"{parent}:0",), after=delta)
 
 
-def _raw_key(duty: d.Broadcast) -> str:
-    return f"{duty.key}"
-
-
 def broadcast(world: World, task: Task) -> Result:
     duty: d.Broadcast = task.duty
     world.need(Service.CHAIN)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from coordinator.domain import duties as d
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import closing as c
+from coordinator.domain.competitions import debts
 from coordinator.domain.facts import HoldState
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
@@ -123,7 +124,8 @@ def _debt(world: World, task: Task) -> Result:
     invoice = task.lane.facts.get(f.Invoice, task.duty.payment_hash)
     if invoice is None or invoice.state is not HoldState.SETTLED:
         return DONE
-    return told(b.owed(invoice.entry_id, payment_hash=invoice.payment_hash, amount=invoice.value))
+    amount = debts.still_due(task.lane, invoice)
+    return told(b.owed(invoice.entry_id, payment_hash=invoice.payment_hash, amount=amount))
 
 
 def _absence(world: World, task: Task) -> Result:

@@ -102,11 +102,13 @@ def stopped(data: Path) -> list[tuple[str, str]]:
 
 async def test_a_sound_directory_with_every_service_away_is_one_to_start_on(data: Path) -> None:
     await fit(data)
+    assert stopped(data) == []
 
 
 async def test_so_is_one_that_is_not_there_yet(data: Path) -> None:
     (data / "coordinator.db").unlink()
     await fit(data)
+    assert not (data / "coordinator.db").exists(), "looking makes none"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,7 @@ async def test_a_competition_that_is_over_keeps_nobody_from_starting(data: Path)
     change(data, "UPDATE fact SET body = '{' WHERE lane = 'one'")
     change(data, "UPDATE lane SET terminal_at = 5 WHERE id = 'one'")
     await fit(data)
+    assert stopped(data) == []
 
 
 async def test_another_seed_is_not_the_one_of_this_database(data: Path) -> None:

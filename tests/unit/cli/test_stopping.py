@@ -55,13 +55,18 @@ async def test_a_signal_ends_work_and_the_next_one_would_end_the_process(number:
 
 async def test_the_other_signal_asks_once_more_and_ends_nothing() -> None:
     stop, before = Stop(), {s: signal.getsignal(s) for s in SIGNALS}
+    heard: list[signal.Signals] = []
     try:
         with stop.by_signals():
             for number in SIGNALS:
                 os.kill(os.getpid(), number)
-                await asyncio.sleep(0.01)
+                async with asyncio.timeout(10):
+                    while signal.getsignal(number) is not signal.SIG_DFL:  # noqa: ASYNC110  (nothing tells)
+                        await asyncio.sleep(0)
+                heard.append(number)
             async with asyncio.timeout(10):
                 await stop.asked()
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+    assert heard == list(SIGNALS)

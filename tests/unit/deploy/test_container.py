@@ -1,5 +1,6 @@
 """The container file: small, without root, nothing that a reader of the image could misuse."""
 
+import json
 import re
 from pathlib import Path
 
@@ -48,6 +49,13 @@ def test_packages_are_installed_with_their_hashes() -> None:
                     assert "--require-hashes" in command or "--no-index --no-deps" in command, command
                 assert "curl" not in command
                 assert "npm install" not in command
+
+
+def test_it_runs_what_the_unit_runs() -> None:
+    unit = (ROOT / "deploy/coordinator.service").read_text()
+    [line] = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    [command] = [rest for name, rest in last_stage() if name == "CMD"]
+    assert json.loads(command) == line.split()[1:]
 
 
 def test_it_holds_no_secret() -> None:

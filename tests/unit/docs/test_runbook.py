@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import yaml
 
 from coordinator.domain.competitions import bumping
 from coordinator.domain.versions import UnreadableRow
-from coordinator.engine.metrics.instruments import Histogram
+from coordinator.engine.metrics.instruments import OTHER, Histogram
 from coordinator.engine.metrics.meters import Meters
 from coordinator.ports.alerts import AlertName
 
@@ -71,6 +72,16 @@ def test_a_rule_asks_for_metrics_and_labels_that_exist(rule: dict[str, Any]) -> 
             assert wanted or any(re.fullmatch(values, value) for value in metric.labels[label])
     assert {"severity"} == rule["labels"].keys()
     assert rule["annotations"]["summary"]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_what_an_alert_sees_increase_is_there_from_the_start(rule: dict[str, Any]) -> None:
+    """Prometheus' `increase` does not count what a series begins with: the first time would be missed."""
+    meters = {metric.name: metric for metric in Meters().all}
+    for name in re.findall(r"increase\((coordinator_\w+)", rule["expr"]):
+        values = [labels - {OTHER} for labels in meters[name].labels.values()]
+        shown = [line for line in meters[name].lines() if not line.startswith("#")]
+        assert len(shown) == math.prod(map(len, values)), name
 
 
 def calls(name: str) -> list[ast.Call]:

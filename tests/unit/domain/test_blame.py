@@ -120,3 +120,29 @@ class TestPlayers:
         assert following == b.event_created(2)
         cancels = {key for key in story.wants(b.event_created(2)) if key.startswith("ln.cancel/")}
         assert cancels == {f"ln.cancel/{b.ticket_hash('entry-4')}"}
+
+
+class TestEndOfTheClosing:
+    """It is nobody's fault but of those who were not there."""
+
+    def test_no_attempt_begins_after_it(self, story: Story) -> None:
+        story.put(b.session(roster=FOUR), *(b.seal(e) for e in b.ROSTER))
+        story.set(wall=b.WALL + b.SEALING, now=b.END_OF_CLOSING)
+        ended = story.step(b.awaiting_keygen(roster=FOUR))
+        assert isinstance(ended, s.Returning)
+        assert (ended.ends_in, ended.reason) == ("cancelled", "1 players did not seal in time; the closing is over")
+
+    @pytest.mark.parametrize(
+        ("make", "opened"),
+        [(b.awaiting_keygen, b.session()), (b.awaiting_signing, b.batches())],
+        ids=["keys", "batches"],
+    )
+    def test_keymeld_is_named_only_for_what_it_did_not_open(
+        self, story: Story, make: Callable[[], s.Competition], opened: f.Fact
+    ) -> None:
+        story.set(now=b.END_OF_CLOSING)
+        without, within = story.copy().step(make()), story.put(opened).step(make())
+        assert isinstance(without, s.Returning)
+        assert isinstance(within, s.Returning)
+        assert "keymeld" in without.reason
+        assert "the closing ended before" in within.reason

@@ -50,7 +50,8 @@ def left(story: Story) -> Story:
     """The funding left just now; its holds last long."""
     held = [b.invoice(e, expiry_height=b.DEADLINE + 200) for e in b.ROSTER]
     tickets = [fact for fact in b.seats() if not isinstance(fact, f.Invoice)]
-    return story.put(*tickets, *held, b.pinned(), b.contract_signed(), b.built("funding", b.FUNDING, at=NOW))
+    story.put(*tickets, *held, b.pinned(), b.contract_signed(), b.built("funding", b.FUNDING, at=NOW))
+    return story.put(f.Sent(role="funding", txid=b.FUNDING))
 
 
 @pytest.fixture

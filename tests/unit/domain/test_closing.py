@@ -43,6 +43,14 @@ def test_three_quarters_of_a_window_are_not_late(story: Story) -> None:
     assert closing.late_players(story.lane, 3) == {"entry-1"}
 
 
+@pytest.mark.parametrize("down", [0, 300])
+def test_nobody_is_late_for_the_time_in_which_a_service_was_down(story: Story, down: int) -> None:
+    story.put(b.session(roster=FOUR), b.batches(), *(b.seal(e, at=b.WALL + 5) for e in FOUR))
+    story.put(b.seal("entry-5", at=LATE), b.ready("entry-1", ("batch-1-0", "batch-1-1"), at=LATE))
+    story.put(f.Outage(service="keymeld", since=UnixTime(b.WALL + 10), until=UnixTime(b.WALL + 10 + down)))
+    assert closing.late_players(story.lane, 3) == (frozenset() if down else {"entry-1", "entry-5"})
+
+
 def test_ready_late_counts_against_its_own_window(story: Story) -> None:
     """A spare session opens an approval window of its own: who is ready early in it was not late."""
     first = ("batch-1-0", "batch-1-1")
@@ -186,6 +194,16 @@ def test_ready_counts_only_for_the_sessions_in_force(story: Story) -> None:
     assert closing.ready_players(story.lane, 1) == {"entry-1"}
     story.put(b.spare(0, "batch-1-0", b.WALL + 5))
     assert closing.ready_players(story.lane, 1) == frozenset()
+
+
+def test_who_approves_without_a_word_lets_nobody_wait_for_it(story: Story) -> None:
+    """Nobody is asked to approve before all are ready: it would be the others who lose their seats."""
+    story.put(b.batches(), *b.approvals(("entry-1",)))
+    story.put(*(b.ready(e, ("batch-1-0", "batch-1-1")) for e in ("entry-2", "entry-3")))
+    assert closing.ready_players(story.lane, 1) == set(b.ROSTER)
+    story.facts = [fact for fact in story.facts if fact.key != "1/batch-1-1/entry-1"]
+    assert closing.ready_players(story.lane, 1) == {"entry-2", "entry-3"}
+    assert closing.absent_at_approval(story.lane, 1, b.ROSTER) == {"entry-1"}
 
 
 @pytest.mark.parametrize("batches", [1, 4, 5, 30])

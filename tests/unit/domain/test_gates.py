@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from coordinator.domain import duties as d
+from coordinator.domain import facts as f
 from coordinator.domain.gates import (
     LIGHTNING_BEHIND,
     LIGHTNING_SILENT,
@@ -78,7 +79,11 @@ def test_the_reason_is_named(seen: Sight, reason: str) -> None:
 def test_the_first_broadcast_of_a_funding_waits_and_no_later_one(story: Story) -> None:
     assert consequence(FUNDING, story.lane) is IRREVOCABLE
     story.put(b.built("funding", b.FUNDING))
+    assert consequence(FUNDING, story.lane) is IRREVOCABLE
+    assert consequence(d.Bump(broadcast=FUNDING), story.lane) is IRREVOCABLE
+    story.put(f.Sent(role="funding", txid=b.FUNDING))
     assert consequence(FUNDING, story.lane) is PROTECTIVE
+    assert consequence(d.Bump(broadcast=FUNDING), story.lane) is PROTECTIVE
 
 
 PROTECTING = {

@@ -23,7 +23,7 @@ class TestDecided:
 
     @pytest.fixture
     def paying(self, story: Story) -> Story:
-        return story.put(*b.seats(), b.pinned(), b.contract_signed(), b.attested())
+        return story.put(*b.seats(), b.pinned(), b.contract_signed(), b.attested()).confirm(b.FUNDING)
 
     def test_not_without_a_pinned_contract(self, story: Story) -> None:
         assert not settling.decided(story.lane, b.outcome_broadcasted())
@@ -32,6 +32,13 @@ class TestDecided:
         state, last = b.outcome_broadcasted(), b.EXPIRY - 36 * 600
         assert settling.decided(paying.set(median_time_past=last).lane, state)
         assert not settling.decided(paying.set(median_time_past=last + 1).lane, state)
+
+    @pytest.mark.parametrize(("depth", "decided"), [(0, False), (2, False), (3, True)])
+    def test_an_outcome_is_not_while_a_reorg_may_take_its_funding_away(self, depth: int, decided: bool) -> None:
+        story = Story(b.terms_with(MAINNET)).put(b.pinned(), b.contract_signed(), b.attested())
+        if depth:
+            story.confirm(b.FUNDING, b.TIP - depth + 1)
+        assert settling.decided(story.lane, b.outcome_broadcasted()) is decided
 
     def test_the_expiry_is_decided_by_the_chain_alone(self, paying: Story) -> None:
         state = b.expiry_broadcasted()

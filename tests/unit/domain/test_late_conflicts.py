@@ -10,6 +10,7 @@ from coordinator.domain import facts as f
 from coordinator.domain.competitions import debts, settling
 from coordinator.domain.competitions import states as s
 from coordinator.domain.facts import HoldState, PrizeState
+from coordinator_core.units import Sats
 from tests.support import lanes as b
 from tests.support.lanes import MAINNET, Story
 
@@ -51,9 +52,15 @@ class TestConflict:
         story.spend(b.COIN, b.FUNDING, b.TIP - 9)
         assert story.step(fresh(state)) is None
 
-    def test_who_was_paid_its_prize_is_owed_nothing_more(self, story: Story) -> None:
-        story.put(b.payout("entry-1", PrizeState.PAID))
+    @pytest.mark.parametrize("paid", [52_400, 90_000])
+    def test_who_was_paid_as_much_as_its_ticket_is_owed_nothing_more(self, story: Story, paid: int) -> None:
+        story.put(b.payout("entry-1", PrizeState.PAID, amount=Sats(paid)))
         assert [invoice.entry_id for invoice in debts.unrecorded(story.lane)] == ["entry-2", "entry-3"]
+
+    def test_who_was_paid_less_is_owed_the_rest(self, story: Story) -> None:
+        story.put(b.payout("entry-1", PrizeState.PAID, amount=Sats(1_000)))
+        due = {i.entry_id: debts.still_due(story.lane, i) for i in debts.unrecorded(story.lane)}
+        assert due == {"entry-1": 51_400, "entry-2": 52_400, "entry-3": 52_400}
 
     @pytest.mark.parametrize("pending", [PrizeState.PAYING, PrizeState.UNKNOWN])
     def test_nothing_is_decided_while_a_payment_may_still_arrive(self, story: Story, pending: PrizeState) -> None:

@@ -82,6 +82,8 @@ class TestDeadline:
         assert deadline(b.funding_ready(), story.lane).domain == last + 1
         assert deadline(b.funding_broadcasted(), story.lane).domain == last + 1
         story.put(b.built("funding", b.FUNDING, at=last - 100_000))
+        assert deadline(b.funding_broadcasted(), story.lane).domain == last + 1
+        story.put(f.Sent(role="funding", txid=b.FUNDING))
         assert deadline(b.funding_broadcasted(), story.lane).domain != last + 1
 
     def test_who_missed_a_window_is_written_down_when_it_ends_although_the_closing_ended_before(self) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from coordinator.domain import duties as d
+from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.domain.protection import moves_while_stopped, protects
 from coordinator.domain.versions import DUTIES, STATES
@@ -60,11 +61,14 @@ def funding() -> d.Broadcast:
     return d.Broadcast(role="funding", attempt=1, contract=b.CONTRACT)
 
 
-def test_the_funding_is_expansive_until_somebody_may_have_it() -> None:
-    assert not protects(funding(), Story().lane)
-    assert not protects(funding(), Story().put(b.built("outcome/1", "t")).lane)
-    left = Story().put(b.built("funding", b.FUNDING))
-    assert protects(funding(), left.lane)
+def test_the_funding_is_expansive_until_it_is_known_to_have_left() -> None:
+    for duty in (funding(), d.Bump(broadcast=funding())):
+        assert not protects(duty, Story().lane)
+        # Built is not sent: the process, or the node, may have been away since.
+        assert not protects(duty, Story().put(b.built("funding", b.FUNDING)).lane)
+        assert not protects(duty, Story().put(f.Sent(role="outcome", txid=b.OUTCOME)).lane)
+        assert protects(duty, Story().put(f.Sent(role="funding", txid=b.FUNDING)).lane)
+        assert protects(duty, Story().put(b.invoice("entry-1", f.HoldState.SETTLED)).lane)
 
 
 @pytest.mark.parametrize("role", ["outcome", "expiry", "split", "close", "reclaim", "sweep:sellback:entry-1"])

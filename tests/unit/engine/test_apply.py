@@ -2,6 +2,7 @@
 
 import pytest
 
+from coordinator.adapters.store.following import REOPEN_SECONDS
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.engine import apply as apply_module
@@ -42,6 +43,19 @@ async def test_what_is_not_wanted_any_more_is_obsolete(house) -> None:
     status = dict(await house.rows("SELECT kind, status FROM duty"))
     assert status["oracle.create_event"] == "obsolete"
     assert status["keymeld.open_session"] == "open"
+
+
+async def test_what_is_done_without_its_fact_waits_whatever_the_fraction_of_the_second(house, monkeypatch) -> None:
+    """Counted from whole seconds it would be due at once in the second half of each: a duty that spins."""
+    lane = await house.lane(b.event_created(), *b.seats())
+    await house.apply(lane)
+    async with house.store.write_connection() as connection:
+        await connection.exec_driver_sql("UPDATE duty SET status = 'done' WHERE kind = 'oracle.create_event'")
+    now = house.clock.seconds + 0.9
+    monkeypatch.setattr(house.clock, "precise", lambda: now)
+    await house.apply(lane)
+    [(due,)] = await house.rows("SELECT due_at FROM duty WHERE kind = 'oracle.create_event' AND status = 'open'")
+    assert due == now + REOPEN_SECONDS
 
 
 async def test_watches_follow_the_pins(house) -> None:

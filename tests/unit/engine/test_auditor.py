@@ -12,7 +12,9 @@ import pytest
 
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
+from coordinator.domain.competitions.missing import missing
 from coordinator.domain.facts import Fact
+from coordinator.engine import auditor as auditor_module
 from coordinator.engine.alarms import Alarms
 from coordinator.engine.auditor import Auditor
 from coordinator.engine.components import Dependency
@@ -173,6 +175,20 @@ class TestLiveness:
         await scene.audit()
         assert {item.lane for item in scene.auditor.findings} == {"bad", "good"}
         assert scene.violations == 2
+
+    async def test_one_that_its_rules_fail_on_is_named_and_the_others_are_audited(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(state: s.Competition, view: Any) -> Any:
+            return {}["a defect"] if view.id == "bad" else missing(state, view)
+
+        monkeypatch.setattr(auditor_module, "missing", fails)
+        for name in ("bad", "good"):
+            await scene.house.lane(collecting(), *HELD, name=name)
+        await scene.audit()
+        reasons = {item.lane: item.reason for item in scene.auditor.findings}
+        assert reasons.keys() == {"bad", "good"}
+        assert "KeyError: 'a defect'" in reasons["bad"]
 
 
 @dataclass(frozen=True)

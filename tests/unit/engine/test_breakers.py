@@ -106,11 +106,22 @@ def test_silence_is_told_without_a_gap_and_each_part_once(breakers: Breakers, ha
         if breakers.allowed("keymeld", 8) == 1:
             breakers.started("keymeld")
         silent(breakers, 1)
-        part = breakers.silence("keymeld")
-        if part is not None:
-            parts.append((hand.seconds + part[0], hand.seconds + part[1]))
+        if (part := breakers.silence("keymeld")) is not None:
+            parts.append((hand.seconds + part.began, hand.seconds + part.ends))
+            breakers.covered("keymeld", part)
         assert breakers.silence("keymeld") is None
     assert parts == [(1_000.0, 1_015.0), (1_015.0, 1_025.0), (1_025.0, 1_035.0)]
     breakers.back(Dependency.KEYMELD)
     assert breakers.silence("keymeld") is None
     assert breakers.silence("local") is None
+
+
+def test_silence_that_was_not_written_down_is_part_of_the_next(breakers: Breakers, hand: Hand) -> None:
+    silent(breakers)
+    assert breakers.silence("keymeld") is not None
+    hand.seconds += 12
+    breakers.started("keymeld")
+    silent(breakers, 1)
+    later = breakers.silence("keymeld")
+    assert later is not None
+    assert (hand.seconds + later.began, hand.seconds + later.ends) == (1_000.0, 1_022.0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -220,6 +222,33 @@ async def test_node_that_is_shorter_than_the_first_stored_block_is_waited_for(ho
     assert (await house.clockwork.tip()).height == 100
     house.chain.base, house.chain.blocks = 100, blocks
     assert not await loop.step()
+
+
+async def test_a_block_that_was_stored_by_a_life_that_was_cut_off_is_stored_once(
+    house, loop: ChainLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled while the disk was slow: the commit was made, and nobody was told."""
+    write = house.store.write
+
+    @asynccontextmanager
+    async def cut_off() -> AsyncIterator[object]:
+        async with write() as tx:
+            yield tx
+        raise asyncio.CancelledError
+
+    house.chain.mine()
+    with monkeypatch.context() as slow:
+        slow.setattr(house.store, "write", cut_off)
+        with pytest.raises(asyncio.CancelledError):
+            await loop.run()
+    house.chain.mine()
+    life, told = asyncio.create_task(loop.run()), asyncio.create_task(house.wakeups.in_step.wait())
+    await asyncio.wait({life, told}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    for task in (life, told):
+        task.cancel()
+    _, heard = await asyncio.gather(life, told, return_exceptions=True)
+    assert heard is True
+    assert (await house.store.tip()).height == 102
 
 
 async def test_unreachable_node_is_waited_for(house, loop: ChainLoop) -> None:

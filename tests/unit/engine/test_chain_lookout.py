@@ -103,6 +103,20 @@ def test_blocks_that_are_there_and_not_stored_are_stale_after_two_minutes(watche
     assert watched.state is ChainState.CATCHING_UP
 
 
+def test_a_block_after_a_long_gap_has_its_two_minutes(watched: Watched) -> None:
+    """Nothing stalled while there was nothing to store."""
+    watched.heard(100)
+    watched.stored(100)
+    watched.pass_by(600)
+    watched.heard(100)
+    watched.heard(101)
+    watched.pass_by(3)
+    report = watched.lookout.report()
+    assert (report.state, report.behind, report.since_seconds) == (ChainState.CATCHING_UP, 1, 3.0)
+    watched.pass_by(STALLED_SECONDS)
+    assert watched.state is ChainState.STALE
+
+
 def test_no_block_for_ninety_minutes_is_stale_on_a_public_network(watched: Watched) -> None:
     watched.heard(100)
     watched.stored(100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -216,7 +217,7 @@ async def test_the_chain_loop_and_the_worker_say_when_they_met_no_answer(world: 
     house = world.bench.house
     house.chain.away = True
     loop = ChainLoop(house.store, house.chain, house.clockwork, house.wakeups, poll_seconds=60.0)
-    await heard(house, loop.run())
+    assert await heard(house, loop.run())
     await house.lane(b.event_created(), *b.seats(), wake=True)
     while await house.applier.step():
         pass
@@ -227,18 +228,22 @@ async def test_the_chain_loop_and_the_worker_say_when_they_met_no_answer(world: 
     async with house.store.write_connection() as connection:
         await connection.exec_driver_sql("UPDATE duty SET due_at = 0 WHERE channel = ?", (Channel.ORACLE.value,))
     work = {"oracle.create_event": unreachable}
-    await heard(house, Worker(house.store, house.clockwork, house.wakeups, work).run())
+    assert await heard(house, Worker(house.store, house.clockwork, house.wakeups, work).run())
 
 
-async def heard(house: Any, loop: Any) -> None:
+async def heard(house: Any, loop: Any) -> bool:
+    """Whether a loop asked for a look at the services."""
     task = asyncio.create_task(loop)
     try:
-        async with asyncio.timeout(10):
-            await house.wakeups.probe.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(10):
+                await house.wakeups.probe.wait()
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+    asked = house.wakeups.probe.is_set()
     house.wakeups.probe.clear()
+    return asked
 
 
 def test_the_price_says_who_is_away_and_since_when() -> None:

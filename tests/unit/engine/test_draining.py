@@ -89,6 +89,37 @@ async def begun(acting: Acting) -> None:
         await acting.begun.wait()
 
 
+async def told_to_stop(running: Engine, seconds: float) -> asyncio.Task[bool]:
+    """The end of an engine, once its worker was told to claim nothing more."""
+    worker: Any = running._worker
+    told, finish = asyncio.Event(), worker.finish
+    worker.finish = lambda: (finish(), told.set())
+    stopping = asyncio.create_task(running.stop(seconds))
+    async with asyncio.timeout(20):
+        await told.wait()
+    return stopping
+
+
+@pytest.fixture
+def beaten(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set whenever a loop turned."""
+    event, beat = asyncio.Event(), Vitals.beat
+
+    def noted(vitals: Vitals, child: Child) -> None:
+        beat(vitals, child)
+        event.set()
+
+    monkeypatch.setattr(Vitals, "beat", noted)
+    return event
+
+
+async def all_running(engine: Engine, beaten: asyncio.Event) -> None:
+    async with asyncio.timeout(30):
+        while set(engine.health.children().values()) != {ChildState.RUNNING}:
+            beaten.clear()
+            await beaten.wait()
+
+
 async def test_what_is_under_way_is_finished_and_applied(house, engine) -> None:
     lane = await house.lane(b.event_created(), *b.seats())
     await house.apply(lane)
@@ -96,8 +127,7 @@ async def test_what_is_under_way_is_finished_and_applied(house, engine) -> None:
     acting = Acting(Done([b.oracle_event()]))
     async with engine({KIND: acting}) as running:
         await begun(acting)
-        stopping = asyncio.create_task(running.stop(20.0))
-        await asyncio.sleep(0.1)
+        stopping = await told_to_stop(running, 20.0)
         assert not stopping.done()
         assert running.health.stopping
         acting.let.set()
@@ -114,8 +144,7 @@ async def test_nothing_new_is_claimed(house, engine) -> None:
     acting = Acting(Again(0.0))
     async with engine({KIND: acting}) as running:
         await begun(acting)
-        stopping = asyncio.create_task(running.stop(20.0))
-        await asyncio.sleep(0.1)
+        stopping = await told_to_stop(running, 20.0)
         acting.let.set()
         assert await stopping
     assert acting.ended == 1
@@ -158,7 +187,9 @@ async def test_an_engine_stops_once_and_starts_once(house, engine) -> None:
             await running.escalation()
 
 
-async def test_every_child_lives_has_a_heartbeat_and_dies_alone(house, engine, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_child_lives_has_a_heartbeat_and_dies_alone(
+    engine, beaten: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A timer loop that dies once: afterwards it runs again, and the others never stopped."""
     run, begun_at = TimerLoop.run, []
 
@@ -171,9 +202,7 @@ async def test_every_child_lives_has_a_heartbeat_and_dies_alone(house, engine, m
     monkeypatch.setattr(TimerLoop, "run", dies_once)
     async with engine({}) as running:
         supervisor = running._supervisor
-        async with asyncio.timeout(30):
-            while set(running.health.children().values()) != {ChildState.RUNNING}:  # noqa: ASYNC110  (nothing tells)
-                await asyncio.sleep(0.02)
+        await all_running(running, beaten)
         assert set(running.health.children()) == set(Child)
         assert len(begun_at) == 2
         starts = {child: supervisor.started(child) for child in Child}
@@ -221,7 +250,9 @@ async def test_what_was_claimed_as_it_stopped_is_given_back_too(house, engine) -
     assert {row[:3] for row in await rows(house, WatchInvoice.kind())} == {("open", None, 1)}
 
 
-async def test_every_result_of_many_is_committed_and_none_is_executed_again(house, engine) -> None:
+async def test_every_result_of_many_is_committed_and_none_is_executed_again(
+    house, engine, beaten: asyncio.Event
+) -> None:
     lanes = [await house.lane(b.event_created(), *b.seats(), name=f"lane-{n}") for n in range(MANY)]
     for lane in lanes:
         await house.apply(lane)
@@ -239,13 +270,11 @@ async def test_every_result_of_many_is_committed_and_none_is_executed_again(hous
     async with engine({KIND: execute}) as running:
         async with asyncio.timeout(30):
             await every.wait()
-        stopping = asyncio.create_task(running.stop(60.0))
-        asyncio.get_running_loop().call_later(0.2, let.set)
+        stopping = await told_to_stop(running, 60.0)
+        let.set()
         assert await stopping
     assert [row[:3] for row in await rows(house, KIND)] == [("done", None, 1)] * MANY
     assert {type(await house.state(lane)) for lane in lanes} == {s.AwaitingKeygen}
     async with engine({KIND: execute}) as running:
-        async with asyncio.timeout(30):
-            while set(running.health.children().values()) != {ChildState.RUNNING}:  # noqa: ASYNC110  (nothing tells)
-                await asyncio.sleep(0.02)
+        await all_running(running, beaten)
     assert len(executed) == len(set(executed)) == MANY

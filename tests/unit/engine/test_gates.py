@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from coordinator.domain import duties as d
+from coordinator.domain import facts as f
 from coordinator.domain.facts import PrizeState
 from coordinator.domain.gates import GRACE, LIGHTNING_BEHIND, LIGHTNING_SILENT, NODE_SILENT
 from coordinator.engine import codec
@@ -177,7 +178,7 @@ async def test_what_protects_asks_nobody(funding: Doors) -> None:
     for duty in (OUTCOME, d.CancelInvoice(payment_hash="h"), d.SettleInvoice(entry_id="e", payment_hash="h")):
         assert await funding.reason(duty) is None
         assert await funding.reason(duty, stopped="contradiction") is None
-    await funding.house.put(b.LANE, b.built("funding", b.FUNDING))
+    await funding.house.put(b.LANE, f.Sent(role="funding", txid=b.FUNDING))
     assert await funding.reason(FUNDING) is None
     assert funding.asked == []
 

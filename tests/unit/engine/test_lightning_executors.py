@@ -331,6 +331,16 @@ class TestPayPrize:
         assert late.facts[0].state is PrizeState.CLAIMABLE
         assert bench.services.lightning.sent == []
 
+    async def test_what_cannot_be_sent_any_more_is_over_whatever_holds_it_back(self, bench) -> None:
+        """The sweep of the share waits for it."""
+        closed = self.story().spend(f"{b.OUTCOME}:0", b.SPLIT).set(tip=b.TIP + b.DELTA - 16)
+        assert isinstance(
+            await self.run(bench, closed.copy().set(tip=b.TIP), b.delta_broadcasted(), stopped=True), Again
+        )
+        over = await self.run(bench, closed, b.delta_broadcasted(), stopped=True)
+        assert (over.facts[0].state, over.facts[0].failure) == (PrizeState.CLAIMABLE, "not sent")
+        assert bench.services.lightning.sent == []
+
     async def test_never_sent_counts_only_while_the_node_remembers(self, bench) -> None:
         """A node that lost its list must not make us pay a second time."""
         self.fate(bench, PaymentState.SUCCEEDED, preimage=PREIMAGE.hex())

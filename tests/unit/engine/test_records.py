@@ -12,7 +12,7 @@ import msgspec
 from coordinator.domain import duties as d
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
-from coordinator.domain.facts import HoldState
+from coordinator.domain.facts import HoldState, PrizeState
 from coordinator.engine.chain import ChainLoop
 from coordinator.engine.executors.records import RecordDebtExecutor
 from coordinator.engine.executors.registry import executors
@@ -25,6 +25,7 @@ from coordinator_core.secret import Secret
 from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
 from tests.support import lanes as b
 from tests.support import scene
+from tests.support.attempt import altered
 from tests.support.lanes import Story
 from tests.support.ports import GENESIS_TIME, transaction
 
@@ -108,6 +109,17 @@ async def test_a_ticket_that_is_not_settled_is_no_debt(bench) -> None:
     duty = d.RecordDebt(entry_id="entry-1", payment_hash=b.ticket_hash("entry-1"))
     task = await bench.task(duty, s.Returning(reason="r", ends_in="failed"), story)
     assert (await RecordDebtExecutor(bench.services)(task)).facts == ()
+
+
+async def test_a_prize_that_was_paid_counts_towards_the_debt(bench) -> None:
+    player = scene.PLAYERS[0]
+    story = Story().put(*player.facts(b.terms_with(), HoldState.SETTLED))
+    story.put(altered(b.payout("entry-1", PrizeState.PAID, amount=Sats(1_500)), entry_id=player.name))
+    duty = d.RecordDebt(entry_id=player.name, payment_hash=player.ticket_hash.hex())
+    task = await bench.task(duty, s.Returning(reason="r", ends_in="failed"), story)
+    [owed] = (await RecordDebtExecutor(bench.services)(task)).facts
+    event = msgspec.json.decode(owed.receipt, type=Event)
+    assert (owed.amount, msgspec.json.decode(event.content, type=DebtReceipt).amount) == (70_000, 70_000)
 
 
 async def test_a_missed_closing_bars_in_every_competition_until_a_key_is_sealed_in_another(bench) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -82,6 +84,28 @@ async def test_a_long_outage_is_one_time_in_a_few_parts(house: Any, outages: Out
     assert all(before.until == after.since for before, after in pairwise(parts))
     assert house.clock.seconds <= parts[-1].until <= house.clock.seconds + AHEAD_SECONDS
     assert len(parts) <= TEN_MINUTES // (AHEAD_SECONDS - MARGIN_SECONDS)
+
+
+async def test_what_could_not_be_written_is_written_at_the_next_look(
+    house: Any, outages: Outages, sealing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since, write = house.clock.now(), house.store.write
+
+    @asynccontextmanager
+    async def full() -> AsyncIterator[Any]:
+        async with write() as tx:
+            yield tx
+            raise OSError("no space left on device")
+
+    house.clock.seconds += LOOK
+    with monkeypatch.context() as patched:
+        patched.setattr(house.store, "write", full)
+        with pytest.raises(OSError, match="no space"):
+            await outages.note({Dependency.KEYMELD: since})
+    assert await outages_of(house, sealing) == []
+    house.clock.seconds += LOOK
+    await outages.note({Dependency.KEYMELD: since})
+    assert [part.since for part in await outages_of(house, sealing)] == [since]
 
 
 async def test_a_flap_is_none_and_lightning_has_no_window(house: Any, outages: Outages, sealing: str) -> None:

@@ -9,6 +9,9 @@ import pytest
 
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
+from coordinator.engine import apply as apply_module
+from coordinator.engine import sweep as sweep_module
+from coordinator.engine.apply import world_of
 from coordinator.engine.metrics.meters import Derived
 from coordinator.engine.operators.attention import Kind
 from coordinator.engine.sweep import Sweep
@@ -44,7 +47,7 @@ class Scene:
         begun = 'coordinator_duty_rederived_total{what="'
         lines = [line for line in self.vitals.meters.exposition().splitlines() if line.startswith(begun)]
         parts = (line.removeprefix(begun).partition('"} ') for line in lines)
-        return {what: int(number) for what, _, number in parts}
+        return {what: int(number) for what, _, number in parts if number != "0"}
 
     async def following(self) -> list[Any]:
         return [await self.house.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in TABLES]
@@ -143,6 +146,36 @@ async def test_a_block_that_no_timer_was_fired_for_yet_is_no_bug(scene: Scene, l
     scene.house.clockwork.moved(await scene.house.store.tip())
     await scene.sweep.step()
     assert scene.counted() == {}
+
+
+async def test_a_timer_that_comes_due_during_the_comparison_is_no_bug(
+    scene: Scene, lane: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def later(record: Any, clock: Any) -> Any:
+        scene.house.clock.seconds = b.WALL + b.SEALING
+        return await world_of(record, clock)
+
+    monkeypatch.setattr(sweep_module, "world_of", later)
+    await scene.sweep.step()
+    assert (scene.counted(), scene.sweep.findings) == ({}, ())
+
+
+async def test_one_that_its_rules_fail_on_ends_no_sweep(
+    scene: Scene, lane: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be stopped already, in a state in which it goes on as far as it can."""
+    await scene.house.lane(b.awaiting_attestation(), *b.seats(), b.pinned(), name="bad")
+    wanted = apply_module.wanted
+
+    def fails(state: s.Competition, view: Any) -> Any:
+        return {}["a defect"] if view.id == "bad" else wanted(state, view)
+
+    monkeypatch.setattr(apply_module, "wanted", fails)
+    async with scene.house.store.write() as tx:
+        await tx.quarantine("bad", "KeyError: 'a defect'", UnixTime(b.WALL))
+    await scene.by_hand("DELETE FROM timer WHERE lane != 'bad' AND name = 'wall'")
+    await scene.sweep.step()
+    assert scene.counted() == {"timer": 1}
 
 
 async def test_a_stopped_competition_stands_still_before_its_funding(scene: Scene, lane: str) -> None:

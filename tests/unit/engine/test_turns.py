@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import random
 from dataclasses import dataclass, field
@@ -79,6 +80,28 @@ async def test_who_is_inside_is_asked_nothing_and_keeps_its_place_for_another_at
     assert (await turns.ask("b", b.CLOSE)).ahead == 0
     present.lanes = {"a"}
     assert (await turns.ask("a", b.CLOSE)).ahead == 0
+
+
+async def test_who_is_admitted_while_an_older_answer_is_on_its_way_stays_inside() -> None:
+    """The first one asked before the second was there: that the answer does not name it is no end of its closing."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+    present = Present({"early"})
+
+    class Slow:
+        async def going_in(self, states: object) -> list[str]:
+            found = await present.going_in(states)
+            if not asked.is_set():
+                asked.set()
+                await answer.wait()
+            return found
+
+    turns = Turns(Slow(), lambda: 0.0, 1)  # type: ignore[arg-type]
+    early = asyncio.create_task(turns.ask("early", b.CLOSE))
+    await asked.wait()
+    present.lanes.add("late")
+    assert (await turns.ask("late", b.CLOSE)).ahead == 0
+    answer.set()
+    assert (await early).ahead == 1
 
 
 async def test_who_does_not_ask_again_holds_nobody_up() -> None:

@@ -94,6 +94,7 @@ def test_present_rows_are_read_without_a_copy() -> None:
     [
         ("other", 1, b"{"),
         ("other", 1, b""),
+        ("other", 1, b"{}"),
         ("other", 1, b'{"kind":"once","amount":1,"unit":"sat"}'),
         ("other", 1, b'{"kind":"other"},{"kind":"other"}'),
         ("other", 1, None),

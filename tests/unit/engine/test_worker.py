@@ -12,6 +12,7 @@ import pytest
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.domain.duties import WatchInvoice
+from coordinator.engine.attempt import LONGEST_ASKED
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.worker import Worker
 from coordinator.ports.faults import Rejected, Unreachable
@@ -131,15 +132,21 @@ async def test_failure_is_counted_and_tried_again_later(house, lane: str, error:
     assert attempts[0][0] == "open"
 
 
-async def test_a_service_may_ask_for_more_than_the_back_off(house, lane: str) -> None:
+@pytest.mark.parametrize(("asked", "given"), [(77.0, 77.0), (999_999.0, LONGEST_ASKED)])
+async def test_a_service_may_ask_for_more_than_the_back_off_but_not_for_days(
+    house, lane: str, asked: float, given: float
+) -> None:
+    """Nor does the window of a closing stand still for longer than that."""
     house.clock.seconds = 1_000
 
     async def execute(task: Task[Any]) -> Outcome:
-        raise Unreachable("oracle", "slow down", fault=Fault.ORACLE, retry_after=77.0)
+        raise Unreachable("oracle", "slow down", fault=Fault.ORACLE, retry_after=asked)
 
     async with working(house, {KIND: execute}):
         await committed(house)
-    assert (await duty(house))["due_at"] == 1_077.0
+    assert (await duty(house))["due_at"] == 1_000 + given
+    [outage] = (await house.store.lane(lane)).facts.all(f.Outage)
+    assert outage.until == 1_000 + given
 
 
 async def test_success_resets_the_failures(house, lane: str) -> None:

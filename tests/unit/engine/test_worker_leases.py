@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from coordinator.adapters.store.transaction import SqliteTransaction
 from coordinator.domain import facts as f
+from coordinator.domain.competitions.states import Competition
 from coordinator.engine import worker as worker_module
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.worker import LEASE_SECONDS, Worker
@@ -137,6 +140,7 @@ async def test_nobody_acts_under_a_lease_that_could_not_be_extended(
         monkeypatch.setattr(Worker, "_extend", full_disk)
         house.clock.seconds += int(LEASE_SECONDS)
         await ended.wait()
+    assert (await row(house))[0] == "open", "it is somebody else's to take up"
 
 
 async def test_what_a_worker_takes_a_second_time_is_never_done_twice_at_once(house: Any, lane: str) -> None:
@@ -184,22 +188,40 @@ async def test_finish_lets_what_runs_end_and_takes_nothing_more(house: Any, lane
     assert worker.running == 0
 
 
-async def test_open_breaker_holds_everybody_back_and_their_windows_wait(house: Any, lane: str) -> None:
-    """Five silences; a competition in its windows that has not even asked gets the outage as well."""
-    other = await house.lane(b.awaiting_keygen(), name="other")
-    seconds = [1_000.0]
+@dataclass
+class Hand:
+    """A clock that never goes back, moved by hand."""
 
-    async def execute(_: Task[Any]) -> Outcome:
-        raise Unreachable("oracle", "away", fault=Fault.ORACLE, retry_after=0.0)
+    seconds: float = 1_000.0
 
-    async with working(house, execute) as worker:
-        worker._breakers._clock = lambda: seconds[0]
-        for _ in range(5):
-            await house.wakeups.apply.wait()
-            house.wakeups.apply.clear()
-            house.clock.seconds += 40
-            seconds[0] += 1.0
-            house.wakeups.duties.set()
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def away(_: Task[Any]) -> Outcome:
+    raise Unreachable("oracle", "away", fault=Fault.ORACLE, retry_after=0.0)
+
+
+async def five_silences(house: Any, worker: Worker) -> Hand:
+    """They open the breaker of the oracle."""
+    worker._breakers._clock = hand = Hand()
+    for _ in range(5):
+        await house.wakeups.apply.wait()
+        house.wakeups.apply.clear()
+        house.clock.seconds += 40
+        hand.seconds += 1.0
+        house.wakeups.duties.set()
+    return hand
+
+
+@pytest.mark.parametrize("state", [b.awaiting_keygen(), b.event_created()], ids=["in a window", "before it"])
+async def test_open_breaker_holds_everybody_back_and_their_windows_wait(
+    house: Any, lane: str, state: Competition
+) -> None:
+    """Five silences; a competition in its closing that has not even asked gets the outage as well."""
+    other = await house.lane(state, name="other")
+    async with working(house, away) as worker:
+        await five_silences(house, worker)
         while not (await house.store.lane(other)).facts.all(f.Outage):
             pass
         assert worker._breakers.open == {"oracle"}
@@ -207,3 +229,27 @@ async def test_open_breaker_holds_everybody_back_and_their_windows_wait(house: A
     assert outage.service == "oracle"
     assert outage.until - outage.since >= 10
     assert await house.rows("SELECT prio, kind FROM inbox WHERE lane = 'other' AND status = 0") == [(3, "outage")]
+
+
+async def test_silence_that_could_not_be_written_is_written_with_the_next_probe(
+    house: Any, lane: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise players would be dropped for a time in which nobody was asked."""
+    other = await house.lane(b.awaiting_keygen(), name="other")
+    lanes_in, failed = SqliteTransaction.lanes_in, asyncio.Event()
+
+    async def full_disk(tx: SqliteTransaction, states: Collection[str]) -> Sequence[str]:
+        if not failed.is_set():
+            failed.set()
+            raise OSError("no space left")
+        return await lanes_in(tx, states)
+
+    monkeypatch.setattr(SqliteTransaction, "lanes_in", full_disk)
+    async with working(house, away) as worker:
+        hand = await five_silences(house, worker)
+        await failed.wait()
+        hand.seconds += 10.0
+        house.wakeups.duties.set()
+        while not (found := (await house.store.lane(other)).facts.all(f.Outage)):
+            pass
+    assert found[0].until - found[0].since >= 20

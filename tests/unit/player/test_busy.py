@@ -14,7 +14,7 @@ from coordinator.player import busy
 from coordinator.player.gateway import Gateway
 from coordinator.player.http import ServerRefused, Service
 from coordinator.player.pace import Pace
-from coordinator_core.errors import Fault
+from coordinator_core.errors import CoreError, Fault
 from coordinator_core.keymeld.access import SessionAccess, UserAccess
 from coordinator_core.secp256k1 import SecretKey
 from coordinator_core.secret import Secret
@@ -92,7 +92,7 @@ async def test_a_gateways_proof_is_made_afresh_too(pauses: list[float], monkeypa
     gateway = Gateway("http://replayed")
     monkeypatch.setattr(gateway, "_service", server.service)
     user = UserAccess(SessionAccess(UUID_TEXT, Secret(b"\x07" * 32)), UUID_TEXT, KEY)
-    with pytest.raises(Exception, match="batch_items"):
+    with pytest.raises(CoreError, match="batch_items"):
         await gateway.batch(user, UUID_TEXT, UnixTime(1_000))
     first, second = (request.headers["X-User-Signature"] for request in server.seen)
     assert first != second

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -126,7 +127,7 @@ def test_a_hostile_event_is_checked_or_refused(changes: dict[str, Any]) -> None:
 @given(st.binary(max_size=200))
 def test_hostile_bytes_are_refused(body: bytes) -> None:
     for kind in (CreateEvent, AddEventEntries):
-        with suppress(Rejected):
+        with pytest.raises(Rejected):
             decode(body, kind)
 
 
@@ -155,11 +156,8 @@ async def test_a_hostile_header_is_an_authentication_error(changes: dict[str, An
         return b""
 
     authorizer = Authorizer("http://a", {role: set() for role in Role}, clock=lambda: 5.0)
-    try:
+    with pytest.raises(AuthError):
         await authorizer.authorize(Request("GET", "/", header, body))
-    except AuthError:
-        return
-    raise AssertionError("a made-up event was accepted")
 
 
 def _event(checked: Any) -> Any:

@@ -103,6 +103,14 @@ def test_a_list_that_ends_in_a_copy_of_its_end_has_the_root_of_the_shorter_one()
         read_block(raw, block_hash)
 
 
+@pytest.mark.parametrize("transactions", [[], [spend(1, witness=False)], [spend(1, witness=False), coinbase(7)]])
+def test_a_block_begins_with_a_coinbase(transactions: list[Transaction]) -> None:
+    """CVE-2017-12842: rows of the merkle tree that read as transactions have the root of those below them."""
+    block_hash, raw = mined(transactions)
+    with pytest.raises(InvalidInput, match=r"coinbase|no transaction"):
+        read_block(raw, block_hash)
+
+
 def test_witnesses_that_the_coinbase_does_not_commit_to() -> None:
     other = spend(1)
     block_hash, raw = mined([coinbase(7, committing=False), other])

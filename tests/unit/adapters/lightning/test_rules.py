@@ -166,7 +166,7 @@ async def test_the_payment_list_speaks_where_tracking_knows_nothing(play: Play, 
 
 
 async def test_the_history_is_read_to_its_beginning(play: Play, by_hand: Hand) -> None:
-    query = "include_incomplete=true&reversed=true&max_payments=1000&index_offset="
+    query = "include_incomplete=true&reversed=true&max_payments=250&index_offset="
     pages = [
         by_hand(
             "GET",

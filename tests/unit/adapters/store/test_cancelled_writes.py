@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from coordinator.adapters.store.sqlite import SqliteStore
 
 ROUNDS = 60
-LONGEST = 0.01
-"""Seconds: about what the writers of a round take together."""
+WRITERS, SLOTS = 3, 5
+STEPS = WRITERS * (SLOTS + 2)
+"""Of the writers of a round together: each begins, writes and commits."""
 
 
 @pytest.fixture
@@ -24,10 +26,30 @@ async def store(new_database: Path):
     await opened.close()
 
 
-async def write(store: SqliteStore, name: str) -> None:
+class Steps:
+    """Tells the moment at which writers are about to do one step more."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+        self._reached = asyncio.Event()
+
+    def step(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._reached.set()
+
+    async def reached(self) -> None:
+        async with asyncio.timeout(10):
+            await self._reached.wait()
+
+
+async def write(store: SqliteStore, name: str, step: Callable[[], None] = lambda: None) -> None:
+    step()
     async with store.write() as tx:
-        for slot in range(5):
+        for slot in range(SLOTS):
+            step()
             await tx.pin(name, str(slot), b"value")
+        step()
 
 
 async def test_a_cancelled_writer_locks_nobody_out_and_writes_all_or_nothing(
@@ -36,9 +58,12 @@ async def test_a_cancelled_writer_locks_nobody_out_and_writes_all_or_nothing(
     rng = random.Random(7)
     cancelled = 0
     for number in range(ROUNDS):
-        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(write(store, f"{number}/{n}")) for n in range(3)]
+        steps = Steps(rng.randint(1, STEPS))
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(write(store, f"{number}/{n}", steps.step)) for n in range(WRITERS)
+        ]
         tasks.append(asyncio.create_task(store.lanes()))
-        await asyncio.sleep(rng.uniform(0, LONGEST))
+        await steps.reached()
         for task in tasks:
             task.cancel()
         ends = await asyncio.gather(*tasks, return_exceptions=True)
@@ -49,27 +74,29 @@ async def test_a_cancelled_writer_locks_nobody_out_and_writes_all_or_nothing(
     assert cancelled > ROUNDS
     async with store.read_connection() as connection:
         counts = list(await connection.exec_driver_sql("SELECT duty, count(*) FROM pin GROUP BY duty"))
-    assert {count for _, count in counts} == {5}
+    assert {count for _, count in counts} == {SLOTS}
     assert len([duty for duty, _ in counts if duty.endswith("after")]) == ROUNDS
 
 
 async def test_a_loop_that_is_stopped_in_the_middle_leaves_no_transaction(
     store: SqliteStore, new_database: Path
 ) -> None:
-    async def for_ever() -> None:
+    async def for_ever(steps: Steps) -> None:
         number = 0
         while True:
             number += 1
-            await write(store, f"loop/{number}")
+            await write(store, f"loop/{number}", steps.step)
 
-    for _ in range(10):
-        loop = asyncio.create_task(for_ever())
-        await asyncio.sleep(LONGEST)
+    for number in range(1, 2 * (SLOTS + 2)):
+        steps = Steps(number)
+        loop = asyncio.create_task(for_ever(steps))
+        await steps.reached()
         loop.cancel()
         await asyncio.gather(loop, return_exceptions=True)
         other = sqlite3.connect(new_database, timeout=2.0, isolation_level=None)
         try:
             other.execute("BEGIN IMMEDIATE")
+            assert other.in_transaction, "nobody holds the lock any more"
             other.execute("ROLLBACK")
         finally:
             other.close()

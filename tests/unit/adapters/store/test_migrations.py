@@ -2,8 +2,9 @@
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from sqlalchemy import Connection, MetaData, create_engine, inspect, text
 from coordinator.adapters.store.schema import MIGRATIONS
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.adapters.store.tables import metadata
+from coordinator_core.errors import InvalidInput
 
 
 @contextmanager
@@ -123,3 +125,21 @@ def test_the_comparison_sees_a_column_that_no_migration_makes(migrated: Path) ->
         assert [found[0] for found in compare_metadata(MigrationContext.configure(connection), other)] == [
             "remove_table"
         ]
+
+
+def test_a_database_of_another_release_is_refused_and_left_free(migrated: Path) -> None:
+    """Whoever mends it needs no new process: a start that failed holds nothing."""
+
+    async def open_and_close() -> None:
+        await (await SqliteStore.open(migrated)).close()
+
+    with closing(sqlite3.connect(migrated)) as other:
+        [(ours,)] = other.execute("SELECT version_num FROM alembic_version")
+        other.execute("UPDATE alembic_version SET version_num = '9999'")
+        other.commit()
+        with pytest.raises(InvalidInput, match="revision 9999, which this release does not know") as refused:
+            asyncio.run(open_and_close())
+        other.execute("UPDATE alembic_version SET version_num = ?", (ours,))
+        other.commit()
+    assert "restore a backup" in refused.value.fix
+    asyncio.run(open_and_close())

@@ -130,7 +130,10 @@ def test_time_in_which_a_service_was_down_does_not_count():
 
 
 def test_late_is_after_three_quarters_and_counts_from_the_third_attempt():
-    assert not was_late(1_000, 1_100, 1_075)
-    assert was_late(1_000, 1_100, 1_076)
+    assert not was_late(1_000, 100, 1_075, [])
+    assert was_late(1_000, 100, 1_076, [])
+    assert not was_late(1_000, 100, 1_125, [(1_010, 1_060)])
+    assert was_late(1_000, 100, 1_126, [(1_010, 1_060)])
+    assert was_late(1_000, 100, 1_076, [(1_076, 1_090)])
     assert [is_left_out(attempt, True) for attempt in (2, 3, 8)] == [False, True, True]
     assert not is_left_out(3, False)

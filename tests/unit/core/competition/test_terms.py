@@ -118,9 +118,9 @@ def test_each_rule_names_its_field(make_terms, changes, field):
 
 
 def test_limits_are_taken(make_terms):
-    make_terms({"schedule.entries_close": NOW + 61_200})
-    make_terms({"contract.delta": 1_008})
-    make_terms({"money.weights": [1], "entries.minimum": 2})
+    assert make_terms({"schedule.entries_close": NOW + 61_200}).schedule.entries_close == NOW + 61_200
+    assert make_terms({"contract.delta": 1_008}).contract.delta == 1_008
+    assert make_terms({"money.weights": [1], "entries.minimum": 2}).entries.minimum == 2
 
 
 MAINNET = {

@@ -112,7 +112,7 @@ def test_missing_fields_are_named(value, name):
     [b"\xff", b"\x00", "[" * 100_000, "1" * 5_000, "NaN", '{"fee_rate":Infinity}', '{"fee_rate":1,"fee_rate":1}', '"'],
 )
 def test_documents_that_are_no_json(document):
-    refused_field(document)
+    assert refused_field(document)
 
 
 def test_repeated_fields_are_refused_at_any_depth(plain):

@@ -57,6 +57,7 @@ async def test_a_keygen_that_had_all_its_slots_completes_at_the_start(make_party
         await party.register(user)
     restart(party)
     await party.wait_for_keygen()
+    assert (await party.keygen_status()).json()["status"] == "completed"
 
 
 async def test_a_session_that_waited_for_approvals_goes_on(make_party, restart):

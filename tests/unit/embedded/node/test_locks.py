@@ -42,7 +42,9 @@ def test_a_relative_lock_opens_in_the_block_at_its_depth(
 
 
 def test_a_version_1_transaction_has_no_relative_lock(node: EmbeddedNode, key: Any, coin: Callable[..., Any]) -> None:
-    node.send(key.sweep(coin(), 500, sequence=10, version=1))
+    free = key.sweep(coin(), 500, sequence=10, version=1)
+    node.send(free)
+    assert free in node.mine()[0].block.transactions
 
 
 def test_a_relative_time_lock_follows_median_time(node: EmbeddedNode, key: Any, coin: Callable[..., Any]) -> None:
@@ -81,7 +83,9 @@ def test_a_time_lock_follows_median_time_and_not_block_time(
 
 
 def test_final_sequences_switch_the_lock_time_off(node: EmbeddedNode, key: Any, coin: Callable[..., Any]) -> None:
-    node.send(key.sweep(coin(), 500, lock_time=node.height + 50, sequence=0xFFFFFFFF))
+    free = key.sweep(coin(), 500, lock_time=node.height + 50, sequence=0xFFFFFFFF)
+    node.send(free)
+    assert free in node.mine()[0].block.transactions
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from coordinator.domain import facts as f
 from coordinator.domain.competitions import settling
 from coordinator.domain.facts import PrizeState
 from coordinator.engine.applier import Applier
+from coordinator.engine.chain import ChainLoop
 from coordinator.engine.commands import payouts
 from coordinator.engine.executors.prizes import PayPrizeExecutor
 from coordinator.engine.gates import Gates
@@ -35,7 +36,7 @@ from coordinator_core.secret import Secret
 from coordinator_core.units import Blocks, Sats, Seconds
 from tests.support import lanes as b
 from tests.support import scene
-from tests.support.ports import LedgerLightning
+from tests.support.ports import LedgerLightning, transaction
 from tests.unit.engine.commands.test_payouts import OUTPUT, SIGNER, STATE, invoice, net, winner
 
 REQUESTS = 50
@@ -130,6 +131,11 @@ async def till(bench: Any, house: Any) -> Till:
     house.clock.seconds = b.WALL
     player = winner(story)
     await house.lane(STATE, *(fact for fact in story.facts if not isinstance(fact, f.Published)))
+    await house.apply(b.LANE)
+    house.chain.mine(transaction(b.FUNDING, b.COIN))
+    chain = ChainLoop(house.store, house.chain, house.clockwork, house.wakeups, poll_seconds=1.0)
+    while await chain.step():
+        pass
     node = LossyNode()
     services = replace(bench.services, lightning=node)
     place = Place(house.store, house.clockwork, house.wakeups)

@@ -146,6 +146,11 @@ def test_squatters_can_hold_only_so_many_reservations(story: Story) -> None:
     story.put(altered(ticket, entry_id="last", ticket_hash=f"{limit:064x}"))
     with pytest.raises(Conflict, match="too many reservations are open"):
         reserve()
+    story.set(wall=UnixTime(b.WALL + 599))
+    with pytest.raises(Conflict, match="ten minutes"):
+        reserve()
+    story.set(wall=UnixTime(b.WALL + 600))
+    assert reserve().facts
 
 
 def test_an_invoice_is_shown_once_it_exists(story: Story) -> None:

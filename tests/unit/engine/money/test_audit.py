@@ -128,6 +128,14 @@ class TestGap:
         assert (fault.lane, fault.what) == (None, f"we owe {PRICE - 2_000} sat more than we have")
         assert owing.freezer.frozen is not None
 
+    async def test_it_stands_as_judged_until_it_is_the_wallets_turn_again(self, owing: Any, house: Any) -> None:
+        """One reading of the wallet is one judgement, however often the books are looked at."""
+        house.clock.seconds += GAP_SECONDS
+        await owing.office.audit.look()
+        assert owing.office.audit.gap == PRICE - 2_000
+        assert samples(owing)["money_gap_sats"] == PRICE - 2_000
+        assert owing.office.audit.faults == ()
+
     async def test_coins_that_move_close_it(self, owing: Any, house: Any) -> None:
         owing.bench.services.wallet.coins = PRICE
         house.clock.seconds += WALLET_SECONDS

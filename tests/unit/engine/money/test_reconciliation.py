@@ -13,9 +13,11 @@ from coordinator.domain.competitions import states as s
 from coordinator.domain.facts import HoldState, PrizeState
 from coordinator.engine.chain import ChainLoop
 from coordinator.engine.money import office
+from coordinator.engine.operators.attention import Kind
 from coordinator.engine.reconciliation.run import Comparison
+from coordinator.engine.submit import Conflict
 from coordinator.ports.faults import Unreachable
-from coordinator.ports.lightning import InvoiceState, ListedInvoice
+from coordinator.ports.lightning import InvoiceState, ListedInvoice, Payment, PaymentState
 from coordinator.ports.store import BlockHeader, Hit, Watch
 from coordinator_core.errors import Fault
 from coordinator_core.units import Blocks, Height, Sats, Seconds, UnixTime
@@ -62,8 +64,9 @@ class TestGate:
     def test_what_protects_somebody_never_waits_for_it(self, desk: Any, duty: d.Duty) -> None:
         assert gate(desk, duty) is None
 
-    def test_a_funding_that_somebody_may_have_is_protective(self, desk: Any) -> None:
-        assert gate(desk, FUND, b.built("funding", b.FUNDING)) is None
+    def test_a_funding_that_left_is_protective_and_one_that_was_only_built_is_not(self, desk: Any) -> None:
+        assert "compared" in (gate(desk, FUND, b.built("funding", b.FUNDING)) or "")
+        assert gate(desk, FUND, f.Sent(role="funding", txid=b.FUNDING)) is None
 
     async def test_tickets_wait_with_the_reason(self, desk: Any) -> None:
         [pause] = desk.office.pauses()
@@ -160,6 +163,23 @@ class TestInvoices:
         await desk.reconciliation.advance()
         learned = (await house.store.lane(lane)).facts.get(f.Invoice, HASH)
         assert (learned.entry_id, learned.generation, learned.state) == ("entry-1", 1, HoldState.ACCEPTED)
+
+    async def test_who_saw_a_payment_while_the_books_were_compared_says_when_it_came(
+        self, desk: Any, house: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The moments of acceptance order the seats."""
+        lane = await house.lane(OPEN, b.ticket("entry-1"), b.entry("entry-1"), b.invoice("entry-1", HoldState.OPEN))
+        await made(desk, "entry-1", InvoiceState.ACCEPTED)
+        seen, ask = b.invoice("entry-1", accepted_at=UnixTime(b.WALL - 5)), desk.lightning.invoice
+
+        async def meanwhile(payment_hash: str) -> Any:
+            await house.put(lane, seen)
+            return await ask(payment_hash)
+
+        monkeypatch.setattr(desk.lightning, "invoice", meanwhile)
+        assert await desk.reconciliation.advance()
+        assert (await house.store.lane(lane)).facts.get(f.Invoice, HASH) == seen
+        assert desk.reconciliation.progress().differences == 0
 
     async def test_what_is_equal_is_left_alone(self, desk: Any, house: Any) -> None:
         await house.lane(OPEN, *b.seats())
@@ -278,7 +298,39 @@ class TestChain:
         assert await desk.reconciliation.advance()
         assert f"{b.COIN} is reserved, and {b.STRANGER} spent it" in desk.freezer.frozen.reason
         assert desk.freezer.frozen.by == "coordinator"
+        assert desk.office.needs() == ()
         assert await house.rows("SELECT who, act FROM audit") == [("coordinator", "freeze")]
+
+    async def test_one_that_is_found_while_new_money_is_frozen_is_said_before_it_is_let_in(
+        self, desk: Any, house: Any
+    ) -> None:
+        await desk.freezer.freeze(desk.by(reason="we move house"))
+        await funded(desk, house, b.STRANGER)
+        assert await desk.reconciliation.advance()
+        assert desk.freezer.frozen.reason == "we move house"
+        [need] = desk.office.needs()
+        assert (need.kind, need.lane) == (Kind.BOOKS, None)
+        assert f"{b.STRANGER} spent it" in need.reason
+        await desk.freezer.unfreeze(desk.by("2"))
+        assert desk.office.needs() == ()
+
+    async def test_coins_of_a_competition_that_cannot_be_read_hold_no_other_back(self, desk: Any, house: Any) -> None:
+        await funded(desk, house, b.STRANGER)
+        async with house.store.write_connection() as connection:
+            await connection.exec_driver_sql("UPDATE fact SET v = 9 WHERE kind = 'pinned'")
+        assert await desk.reconciliation.advance()
+        assert desk.freezer.frozen is None
+        assert gate(desk, PAY) is None
+
+    async def test_the_coins_of_the_others_are_compared(self, desk: Any, house: Any) -> None:
+        await funded(desk, house, b.STRANGER)
+        async with house.store.write_connection() as connection:
+            await connection.exec_driver_sql("UPDATE fact SET v = 9 WHERE kind = 'pinned'")
+        good, other = await house.lane(b.awaiting_signing(), name="good"), f"{'ee' * 32}:1"
+        async with house.store.write() as tx:
+            await tx.reserve(f"coin:{other}", good, "funding/1")
+        assert await desk.reconciliation.advance()
+        assert f"{other} is reserved, and the node does not know it" in desk.freezer.frozen.reason
 
     async def test_a_coin_that_the_node_does_not_know_freezes_new_money(self, desk: Any, house: Any) -> None:
         await funded(desk, house, None)
@@ -339,15 +391,34 @@ class TestPayments:
         paid = b.payout("entry-1", PrizeState.PAID)
         lane = await house.lane(b.outcome_broadcasted(), b.pinned(), paid)
         desk.left(paid.payment_hash, paid.amount, state="failed")
-        desk.lightning.payments[paid.payment_hash] = None
+        desk.lightning.payments[paid.payment_hash] = Payment(paid.payment_hash, PaymentState.FAILED)
         assert await desk.reconciliation.advance()
         assert "PAID here and failed at Lightning" in (await house.store.lane(lane)).quarantined
+
+    async def test_one_that_was_paid_after_the_list_was_read_contradicts_nothing(self, desk: Any, house: Any) -> None:
+        """The same invoice is sent again while payments are compared."""
+        paid = b.payout("entry-1", PrizeState.PAID)
+        lane = await house.lane(b.outcome_broadcasted(), b.pinned(), paid)
+        desk.left(paid.payment_hash, paid.amount, state="failed")
+        desk.lightning.payments[paid.payment_hash] = Payment(paid.payment_hash, PaymentState.SUCCEEDED)
+        assert await desk.reconciliation.advance()
+        assert (await house.store.lane(lane)).quarantined is None
+
+    async def test_a_payout_that_cannot_be_read_holds_no_prize_of_others_back(self, desk: Any, house: Any) -> None:
+        bad = await house.lane(b.outcome_broadcasted(), b.pinned(), b.payout("entry-1", PrizeState.PAID))
+        async with house.store.write_connection() as connection:
+            await connection.exec_driver_sql("UPDATE fact SET v = 9 WHERE kind = 'payout'")
+        assert await desk.reconciliation.advance()
+        assert [row.lane for row in await house.store.stopped()] == [bad]
+        assert gate(desk, PAY) is None
 
     async def test_a_node_that_forgot_our_last_payment_freezes_new_money(self, desk: Any, house: Any) -> None:
         paid = b.payout("entry-1", PrizeState.PAID)
         await house.lane(b.outcome_broadcasted(), b.pinned(), paid)
         assert await desk.reconciliation.advance()
         assert f"does not hold our last one, {paid.payment_hash}" in desk.freezer.frozen.reason
+        await desk.reconciliation.again()
+        assert desk.reconciliation.progress().contradictions == 1
 
     async def test_it_is_looked_at_again_while_payments_go_on(self, desk: Any, house: Any) -> None:
         await house.lane(OPEN)
@@ -437,7 +508,34 @@ class TestUnexplained:
         restarted = desk.again()
         assert await self.held(restarted, prize) is None
 
+    async def test_what_is_explained_while_payments_are_compared_stays_explained(
+        self, desk: Any, prize: b.Story, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        desk.left("77" * 32, self.NET)
+        assert await self.held(desk, prize) is not None
+        listed = desk.lightning.listed_payments
+
+        async def meanwhile(since: UnixTime) -> Any:
+            await desk.office.explain(desk.by(), "77" * 32)
+            return await listed(since)
+
+        monkeypatch.setattr(desk.lightning, "listed_payments", meanwhile)
+        await desk.reconciliation.again()
+        assert desk.office.gate.held(self.duty, prize.lane) is None
+        assert desk.office.needs() == ()
+
+    async def test_one_that_failed_in_the_end_needs_nobody(self, desk: Any, prize: b.Story) -> None:
+        desk.left("77" * 32, self.NET, state="in_flight")
+        assert await self.held(desk, prize) is not None
+        [need] = desk.office.needs()
+        assert need.kind == Kind.UNEXPLAINED
+        desk.lightning.outgoing.clear()
+        desk.left("77" * 32, self.NET, state="failed")
+        await desk.reconciliation.again()
+        assert desk.office.gate.held(self.duty, prize.lane) is None
+        assert desk.office.needs() == ()
+
     async def test_only_what_nothing_explains_can_be_explained(self, desk: Any, prize: b.Story) -> None:
         await desk.reconciliation.advance()
-        with pytest.raises(Exception, match="is no payment of the node"):
+        with pytest.raises(Conflict, match="is no payment of the node"):
             await desk.office.explain(desk.by(), "77" * 32)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from coordinator.domain import duties as d
+from coordinator.domain import facts as f
 from coordinator.engine.new_money import NewMoneyPaused
 from coordinator.engine.submit import Conflict
 from tests.support import lanes as b
@@ -44,9 +45,9 @@ async def test_what_is_owed_goes_on(ready: Any, duty: d.Duty) -> None:
     assert ready.office.gate.held(duty, b.Story().lane) is None
 
 
-async def test_a_funding_that_somebody_may_have_goes_on(ready: Any) -> None:
+async def test_a_funding_that_left_goes_on(ready: Any) -> None:
     await ready.office.settle_only.begin(ready.by())
-    sent = b.Story().put(b.built("funding", b.FUNDING)).lane
+    sent = b.Story().put(f.Sent(role="funding", txid=b.FUNDING)).lane
     assert ready.office.gate.held(EXPANSIVE[1], sent) is None
 
 

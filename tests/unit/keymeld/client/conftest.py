@@ -14,9 +14,10 @@ import stamina
 
 from coordinator.adapters.http import RequestBudget
 from coordinator.adapters.keymeld import KeymeldGateway
+from coordinator.ports.keymeld import EnclaveKey
 from coordinator_core.units import UnixTime
+from tests.support.keymeld_answers import GATEWAY_TIME
 
-GATEWAY_TIME = 1_700_000_500
 LOCAL_TIME = UnixTime(1_700_000_000)
 
 Answer = httpx.Response | Exception | Callable[[Any], httpx.Response]
@@ -105,6 +106,20 @@ def script() -> Script:
 @pytest.fixture
 def refuse() -> Callable[..., httpx.Response]:
     return refusal
+
+
+@pytest.fixture
+def paths(keygen: Any) -> dict[str, str]:
+    base = f"/keygen/{keygen.keygen_session_id}"
+    return {name: f"{base}/{name}" for name in ("initialize", "participants", "status", "slots")}
+
+
+@pytest.fixture
+def pinned(keygen: Any, script: Any) -> list[EnclaveKey]:
+    for number, secret in keygen.enclaves.items():
+        script.enclave(number, secret.public_key.hex())
+    script.on("GET", "/enclaves", script.listed(7, 1))
+    return [EnclaveKey(number, secret.public_key, 3, True, False) for number, secret in keygen.enclaves.items()]
 
 
 @pytest.fixture

@@ -120,6 +120,8 @@ async def test_a_session_opened_before_has_no_effect(
     script.on("POST", "/signing", refuse(400, "Signing session already exists"))
     script.on("GET", session.path, session.status("collecting_participants"))
     await gateway.start_signing(session.user, session.batch)
+    assert len(script.posts("/signing")) == 1
+    assert script.seen[-1].path == f"/api/v1{session.path}"
 
 
 async def test_a_session_of_another_batch_is_taken(
