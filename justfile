@@ -23,14 +23,14 @@ build *ARGS:
 test *ARGS:
     @pytest -n auto --dist loadgroup "$@"
 
-# Run the tests that start no process, under a minute; arguments go to pytest
+# Run the unit tests, about a minute; arguments go to pytest. `./dev test tests/property` searches longer
 unit *ARGS:
     #!/usr/bin/env bash
     set -euo pipefail
     # No rule of theirs is about power loss: files are kept in memory where there is room.
     free=$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 {print $4}')
     if [ -w /dev/shm ] && [ "${free:-0}" -gt 1000000 ]; then export PYTEST_DEBUG_TEMPROOT=/dev/shm; fi
-    exec pytest -n auto --dist loadgroup -o tmp_path_retention_policy=failed tests/unit tests/property "$@"
+    exec pytest -n auto --dist load -o tmp_path_retention_policy=failed tests/unit "$@"
 
 # Run the tests that drive the whole product over HTTP
 e2e *ARGS:

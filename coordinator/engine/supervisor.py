@@ -133,17 +133,25 @@ class Supervisor:
         """When the present life of a loop, or the last one, began."""
         return self._wards[child].started
 
-    async def stop(self, children: Collection[Child]) -> None:
-        """Cancel loops and wait for their ends, at most ten seconds."""
+    async def stop(self, children: Collection[Child], seconds: float = END_SECONDS) -> None:
+        """Cancel loops and wait for their ends, at most so many seconds: who does not end by then is left behind."""
         tasks = [self._tasks[child] for child in children if child in self._tasks]
         if set(children) >= self._wards.keys() and self._watch is not None:
             tasks.append(self._watch)
         for task in tasks:
             task.cancel()
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=max(0.0, seconds))
+        for task in late:
+            log.error("loop does not end", task=task.get_name())
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def ended(self, child: Child, seconds: float) -> bool:
-        """Wait for a loop that was told to finish. False, and it is cancelled, when that takes more than `seconds`."""
+    async def ended(self, child: Child, seconds: float, to_end: float = END_SECONDS) -> bool:
+        """Wait for a loop that was told to finish. False, and it is cancelled, when that takes more than `seconds`; then
+        it has `to_end` seconds to end, see `stop`.
+        """
         task = self._tasks.get(child)
         if task is None:
             return True
@@ -151,7 +159,7 @@ class Supervisor:
         if self._wards[child].life is None:
             task.cancel()
         done, _ = await asyncio.wait({task}, timeout=max(0.0, seconds))
-        await self.stop((child,))
+        await self.stop((child,), to_end)
         return bool(done)
 
     async def _keep(self, ward: _Ward) -> None:
@@ -179,10 +187,13 @@ class Supervisor:
             await asyncio.wait({life})
             _tell(ward, life)
         finally:
-            if not life.done():
-                life.cancel()
-                await asyncio.wait({life}, timeout=END_SECONDS)
-            ward.life = None
+            try:
+                if not life.done():
+                    life.cancel()
+                    await asyncio.wait({life}, timeout=END_SECONDS)
+            finally:
+                # A second cancellation ends the waiting: the life is none that is looked after any more.
+                ward.life = None
 
     async def _look_for_silence(self) -> None:
         looked = self._vitals.clock()

@@ -35,6 +35,8 @@ async def wait(event: asyncio.Event, seconds: float) -> None:
     """Wait for an event at most so long, then clear it."""
     try:
         async with asyncio.timeout(seconds):
+            # An event that stands returns at once: a loop that is always woken could never be cancelled.
+            await asyncio.sleep(0)
             await event.wait()
     except TimeoutError:
         return

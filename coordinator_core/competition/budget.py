@@ -25,8 +25,11 @@ from coordinator_core.competition.closing import (
 from coordinator_core.competition.fees import PAUSE_SHARE, coordinator_fee, network_fee
 from coordinator_core.competition.schedule import check_creation, date_of, end_of_closing
 from coordinator_core.competition.terms import Terms
+from coordinator_core.dlc.relay import least_fee_rate
 from coordinator_core.errors import InvalidInput, Refused
-from coordinator_core.units import MAX_MONEY, Blocks, Height, Sats, UnixTime
+from coordinator_core.transaction import fee_for_weight, input_weight, predict_weight
+from coordinator_core.transaction.weight import P2TR_SCRIPT_BYTES, SCHNORR_SIGNATURE_BYTES
+from coordinator_core.units import DUST_P2TR, MAX_MONEY, Blocks, FeeRate, Height, Sats, UnixTime
 
 T = TypeVar("T")
 
@@ -36,6 +39,12 @@ _FIRST_HOP: Final = 83
 _PER_ROUTER: Final = 80
 _CLAIM_MARGIN: Final = 13
 _DAY: Final = Blocks(144)
+_RELAY_FLOOR: Final = FeeRate(250)
+"""1 sat/vB: what nodes relay by default."""
+SWEEP_WEIGHT: Final = predict_weight([input_weight((SCHNORR_SIGNATURE_BYTES, 32, 74, 97))], [P2TR_SCRIPT_BYTES])
+"""The heaviest spend of a winner's output, its `win`: preimage, a script of 74 bytes at depth 2."""
+LEAST_SHARE: Final = Sats(DUST_P2TR + fee_for_weight(least_fee_rate(_RELAY_FLOOR), SWEEP_WEIGHT))
+"""A share of less is worth nobody's sweep even while blocks are empty: it could only be left where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class BudgetRow:
 class Budget:
     """One row for each number of entries, and what holds for all of them.
 
-    `minimum_entry_fee` is the least at which no output is dust and no prize is eaten up at the ceiling;
+    `minimum_entry_fee` is the least at which every output pays for its own sweep and no prize is eaten up at the ceiling;
     `unpaused_entry_fee` the least at which tickets would still be sold at the ceiling; `route_reach` how many
     routers a payout can pass for a day after the outcome.
     """
@@ -167,7 +176,8 @@ def _fee_objections(terms: Terms, least: Sats) -> Iterator[Objection]:
     if terms.money.entry_fee < least:
         yield Objection(
             "terms.money.entry_fee",
-            f"at {terms.contract.fee_rate_ceiling} sat/kWU an output would be dust or a prize nothing",
+            f"at {terms.contract.fee_rate_ceiling} sat/kWU an output would be below {LEAST_SHARE} sat, too little to be"
+            " swept, or a prize nothing",
             f"at least {least} sat, or a lower fee_rate_ceiling",
         )
 
@@ -196,7 +206,9 @@ def _is_enough(terms: Terms, entry_fee: Sats) -> bool:
         for entries in range(terms.entries.minimum, terms.entries.maximum + 1):
             amount = pool(entries, entry_fee)
             prizes_of(money, amount)
-            shares_of(money.weights, amount, entries, ceiling)
+            shares = shares_of(money.weights, amount, entries, ceiling)
+            if min(*shares.ranked, shares.refund, shares.expiry) < LEAST_SHARE:
+                return False
     except Refused:
         return False
     return True

@@ -48,9 +48,7 @@ _OP_RETURN: Final = b"\x6a"
 class CoreNode:
     """See ports.bitcoin.Chain."""
 
-    def __init__(
-        self, rpc: CoreRpc, *, network: Network = Network.REGTEST, spend_search_blocks: int = SPEND_SEARCH_BLOCKS
-    ) -> None:
+    def __init__(self, rpc: CoreRpc, *, network: Network, spend_search_blocks: int = SPEND_SEARCH_BLOCKS) -> None:
         """`network`: whose least work every block must show."""
         self._rpc = rpc
         self._network = network

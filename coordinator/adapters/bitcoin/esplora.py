@@ -70,7 +70,7 @@ class EsploraNode:
         self,
         url: str,
         *,
-        network: Network = Network.REGTEST,
+        network: Network,
         relay_floor: FeeRate = DEFAULT_RELAY_FLOOR,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:

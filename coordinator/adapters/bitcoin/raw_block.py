@@ -44,7 +44,7 @@ class ReadBlock(Struct, frozen=True):
     transactions: tuple[BlockTransaction, ...]
 
 
-def read_block(raw: bytes, block_hash: str, network: Network = Network.REGTEST) -> ReadBlock:
+def read_block(raw: bytes, block_hash: str, network: Network) -> ReadBlock:
     """Read a block of a network that must have this hash. Raises InvalidInput for bytes that are no block,
     VerificationFailed when hash, proof of work, merkle root or witness commitment do not fit.
     """

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from coordinator.api.documents.admin import Reason
 from coordinator.api.documents.common import Satoshi, Time
-from coordinator_core.competition.documents import Hex32
+from coordinator_core.competition.documents import Hex32, Hex33
 
 
 class ExplainBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,16 +25,18 @@ class Explained(Struct, forbid_unknown_fields=True):
 
 
 class AcceptBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose key: as `coordinator admin attention` names it."""
+    """Whose key, and which: as `coordinator admin attention` names them."""
 
     whose: Annotated[str, Meta(min_length=1, max_length=100)]
+    key: Hex33
+    """The one that the operator saw; another one is not accepted."""
     reason: Reason
 
 
 class Accepted(Struct, forbid_unknown_fields=True):
     """The key that counts from now on."""
 
-    accepted: str
+    accepted: Hex33
 
 
 class SettlesOnly(Struct, forbid_unknown_fields=True):

@@ -89,9 +89,9 @@ async def take_on(api: NamedDependency[Api], request: Request[Any, Any, Any]) ->
     operation_class=described({200: documents.Accepted}, who=OPERATOR, takes=documents.AcceptBody, command=True),
 )
 async def accept_key(api: NamedDependency[Api], request: Request[Any, Any, Any]) -> dict[str, Any]:
-    """Take the key that a service has now for its own, after it had another one."""
+    """Take the key that a service has now for its own, after it had another one. 409 if it is not the key sent."""
     by, body = await asked(api, request, documents.AcceptBody)
-    return msgspec.json.decode(await api.engine.money.accept_key(by, body.whose))
+    return msgspec.json.decode(await api.engine.money.accept_key(by, body.whose, body.key))
 
 
 handlers = [show_money, explain, settle_only, take_on, accept_key]

@@ -37,11 +37,16 @@ def explain(*, api: OperatorApi, payment_hash: str, reason: str) -> None:
 
 @click.command("accept-key")
 @click.argument("whose")
+@click.argument("key")
 @reason_option
 @operator_options
-def accept_key(*, api: OperatorApi, whose: str, reason: str) -> None:
-    """Take the key that oracle or keymeld has now for its own, after it had another one."""
-    answer = api.post("/keys/accept", {"whose": whose, "reason": reason}, key=secrets.token_hex(16))
+def accept_key(*, api: OperatorApi, whose: str, key: str, reason: str) -> None:
+    """Take the key that oracle or keymeld has now for its own, after it had another one.
+
+    WHOSE and KEY as `attention` shows them; refused if the key has changed again since.
+    """
+    body = {"whose": whose, "key": key, "reason": reason}
+    answer = api.post("/keys/accept", body, key=secrets.token_hex(16))
     click.echo(f"the key of {whose} is {answer['accepted']}")
 
 

@@ -45,7 +45,7 @@ async def prepare(directory: Path, stack: StackFile, data: Path, faucet: Faucet)
 
     store = await SqliteStore.open(data / DATABASE)
     node = DevNode.of(stack)
-    chain = CoreNode(CoreRpc(node.url, cookie_file=node.cookie_file))
+    chain = CoreNode(CoreRpc(node.url, cookie_file=node.cookie_file), network=Network.REGTEST)
     try:
         seed = load_or_create_seed(data / SEED, Secret(files.read(passphrase_file(directory)).strip()))
         keys = SealedSecrets(store, seed)

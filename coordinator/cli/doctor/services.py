@@ -99,7 +99,7 @@ class Services:
     def _as_at_first(self, whose: str, key: str) -> Check | None:
         if key in self._first.get(whose, {key}):
             return None
-        fix = f'find out why; then coordinator admin accept-key "{whose}"'
+        fix = f'find out why; then coordinator admin accept-key "{whose}" {key}'
         return Check("key pins", Verdict.FAILED, f"{whose} has the key {key}, which is not its first one", fix)
 
     async def _keymeld(self) -> Sequence[Check]:

@@ -46,7 +46,7 @@ def of_handshake(made: Handshake, now: UnixTime) -> Iterator[Attention]:
     """Keys that are not those that were pinned."""
     for whose, key in sorted(made.changed.items()):
         reason = f"{whose} has the key {key}, which is not the one that it had at first"
-        fix = f'find out why; then coordinator admin accept-key "{whose}" and coordinator admin unfreeze'
+        fix = f'find out why; then coordinator admin accept-key "{whose}" {key} and coordinator admin unfreeze'
         yield noted(Kind.KEY, None, whose, reason, made.changed_since or now, now, fix)
 
 

@@ -1,5 +1,5 @@
-"""The money loop: compares with the outside before any money moves, asks oracle and keymeld what they can do, then
-looks at the books and at the node's payments again from time to time.
+"""The money loop: compares with the outside before any money moves, looks at the books, then asks oracle and keymeld
+what they can do; all of it again from time to time.
 """
 
 from __future__ import annotations
@@ -60,7 +60,6 @@ class MoneyOffice:
         pause, clock = FIRST_SECONDS, self._services.clock
         while True:
             self._vitals.beat(Child.MONEY)
-            await self.handshake.read(await self._services.store.acted_on(Verb.ACCEPT_KEY))
             before = self.reconciliation.progress().done
             if not self.reconciliation.is_complete:
                 await self.reconciliation.advance()
@@ -68,6 +67,8 @@ class MoneyOffice:
                 await self.reconciliation.again()
             if self.reconciliation.is_complete:
                 await self.audit.look()
+                # Not before: one that hangs keeps tickets waiting, not the comparison that every prize waits for.
+                await self.handshake.read(await self._services.store.acted_on(Verb.ACCEPT_KEY))
             settled = self.reconciliation.is_complete and self.handshake.is_known
             if self.reconciliation.progress().done != before:
                 pause = FIRST_SECONDS
@@ -110,21 +111,25 @@ class MoneyOffice:
         self.reconciliation.unexplained.explain(payment_hash)
         return answer
 
-    async def accept_key(self, by: By, whose: str) -> bytes:
-        """An operator takes the key that a service has now for its own. {"accepted": key}.
+    async def accept_key(self, by: By, whose: str, key: str) -> bytes:
+        """An operator takes the key (33 bytes, hex) that a service has now for its own. {"accepted": key}.
 
-        Raises Conflict where no key changed.
+        Raises Conflict where no key changed, or where it is not the one that the operator saw.
         """
-        key = self.handshake.changed.get(whose, "")
 
         async def effect(_: Transaction) -> object:
-            if not key:
+            now = self.handshake.changed.get(whose)
+            if now is None:
                 known = ", ".join(sorted(self.handshake.changed)) or "none"
                 raise Conflict(
                     "whose", "has the key that it had at first", f"changed: {known}", fault=Fault.COORDINATOR
                 )
+            if now != key:
+                reason = f"is {key}, but the key of {whose} is {now} now"
+                raise Conflict("key", reason, "find out why it changed again", fault=Fault.COORDINATOR)
             return {"accepted": key}
 
         answer = await act(self._house, by, Verb.ACCEPT_KEY, effect, subject=pin_name(whose, key))
-        self.handshake.changed.pop(whose, None)
+        if self.handshake.changed.get(whose) == key:
+            del self.handshake.changed[whose]
         return answer

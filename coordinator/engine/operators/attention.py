@@ -19,7 +19,11 @@ from coordinator.ports.store import Store
 from coordinator_core.units import Seconds, UnixTime
 
 FAILING = 8
-"""Failures in a row, about two minutes of them, from which on a duty is shown."""
+"""Failures in a row from which on a duty is shown, once the first of them is FAILING_SECONDS old."""
+FAILING_SECONDS = 120
+"""Eight failures take up to a minute and a half with back-off, and a quarter of one where a gate keeps a duty back: a
+service that is briefly away is no trouble of a person.
+"""
 SHOWN_DUTIES = 500
 
 
@@ -75,7 +79,8 @@ async def attention(
     """
     now = clock.wall()
     found = [_of_stopped(row, now) for row in await store.stopped()]
-    found += [_of_duty(row, now) for row in await store.troubled_duties(FAILING, SHOWN_DUTIES)]
+    troubled = await store.troubled_duties(FAILING, SHOWN_DUTIES)
+    found += [_of_duty(row, now) for row in troubled if _is_dead(row) or now - row.since >= FAILING_SECONDS]
     found += [item async for item in _troubles(store, clock)]
     found += house
     if frozen is not None:
@@ -98,10 +103,14 @@ def _of_stopped(row: StoppedRow, now: UnixTime) -> Attention:
 
 
 def _of_duty(row: TroubleRow, now: UnixTime) -> Attention:
-    dead = row.status == "dead"
+    dead = _is_dead(row)
     again = f"reopen --competition {row.lane}" if dead else f"retry {row.lane}"
     fix = f"coordinator admin {again} --duty {row.duty}"
     return noted(Kind.DEAD if dead else Kind.FAILING, row.lane, row.duty, row.error, row.since, now, fix)
+
+
+def _is_dead(row: TroubleRow) -> bool:
+    return row.status == "dead"
 
 
 async def _troubles(store: Store, clock: Clockwork) -> AsyncIterator[Attention]:

@@ -222,7 +222,8 @@ async def embedded(request: pytest.FixtureRequest, embedded_node: dict[str, str]
 
 async def embedded_world(ready: dict[str, str], adapter: str, stack: AsyncExitStack) -> World:
     rpc = CoreRpc(ready["url"], cookie_file=Path(ready["rpc_cookie_file"]))
-    core, esplora = CoreNode(rpc), EsploraNode(ready["esplora"], relay_floor=FeeRate(25))
+    core = CoreNode(rpc, network=Network.REGTEST)
+    esplora = EsploraNode(ready["esplora"], network=Network.REGTEST, relay_floor=FeeRate(25))
     stack.push_async_callback(core.close)
     stack.push_async_callback(esplora.close)
     return World(
@@ -232,7 +233,7 @@ async def embedded_world(ready: dict[str, str], adapter: str, stack: AsyncExitSt
 
 async def real_world(rig: Rig, stack: AsyncExitStack) -> World:
     rpc = CoreRpc(rig.chain.url, user=USER, password=Secret(PASSWORD.encode()))
-    core = CoreNode(rpc)
+    core = CoreNode(rpc, network=Network.REGTEST)
     stack.push_async_callback(core.close)
     return World(core, fresh_key(), rpc, RealOwner(rig), rig.chain.url, (USER, PASSWORD))
 
@@ -253,7 +254,7 @@ async def wrong_credentials(request: pytest.FixtureRequest) -> AsyncIterator[Cor
         if request.param == "bitcoind"
         else request.getfixturevalue("embedded_node")["url"]
     )
-    node = CoreNode(CoreRpc(url, user="nobody"))
+    node = CoreNode(CoreRpc(url, user="nobody"), network=Network.REGTEST)
     yield node
     await node.close()
 
@@ -266,8 +267,8 @@ async def nobody() -> AsyncIterator[list[Chain]]:
         raise httpx.ConnectError("refused")
 
     transport = httpx.MockTransport(refuse)
-    core = CoreNode(CoreRpc("http://127.0.0.1:1", user="u", transport=transport))
-    esplora = EsploraNode("http://127.0.0.1:1", transport=transport)
+    core = CoreNode(CoreRpc("http://127.0.0.1:1", user="u", transport=transport), network=Network.REGTEST)
+    esplora = EsploraNode("http://127.0.0.1:1", network=Network.REGTEST, transport=transport)
     yield [core, esplora]
     await core.close()
     await esplora.close()

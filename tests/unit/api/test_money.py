@@ -87,12 +87,32 @@ async def test_what_operators_read_of_the_money(edge: Any) -> None:
 
 
 async def test_a_key_is_accepted_only_where_one_changed(edge: Any) -> None:
-    path = "/api/v1/operator/keys/accept"
-    assert (await edge.operated("POST", path, because("x", whose="oracle"))).status_code == 409
-    edge.engine.money.handshake.changed = {"oracle": "02aa"}
-    assert (await edge.operated("POST", path, because("theirs", whose="oracle"))).json() == {"accepted": "02aa"}
+    path, key = "/api/v1/operator/keys/accept", "02" + "aa" * 32
+    assert (await edge.operated("POST", path, because("x", whose="oracle", key=key))).status_code == 409
+    edge.engine.money.handshake.changed = {"oracle": key}
+    accepted = await edge.operated("POST", path, because("theirs", whose="oracle", key=key))
+    assert accepted.json() == {"accepted": key}
     [line] = (await edge.operated("GET", "/api/v1/operator/audit")).json()
-    assert (line["act"], line["subject"]) == ("accept-key", "oracle=02aa")
+    assert (line["act"], line["subject"]) == ("accept-key", f"oracle={key}")
+
+
+async def test_a_key_that_changed_again_since_it_was_read_is_not_accepted(edge: Any) -> None:
+    path, seen, now = "/api/v1/operator/keys/accept", "02" + "aa" * 32, "03" + "bb" * 32
+    edge.engine.money.handshake.changed = {"oracle": now}
+    refused = await edge.operated("POST", path, because("theirs", whose="oracle", key=seen))
+    assert (refused.status_code, refused.json()["code"]) == (409, "competition.conflict")
+    assert seen in refused.json()["detail"]
+    assert now in refused.json()["detail"]
+    assert (await edge.operated("GET", "/api/v1/operator/audit")).json() == []
+    assert edge.engine.money.handshake.changed == {"oracle": now}
+
+
+@pytest.mark.parametrize("key", ["", "02aa", "02" + "AA" * 32, "04" + "aa" * 32])
+async def test_what_is_no_key_is_refused(edge: Any, key: str) -> None:
+    edge.engine.money.handshake.changed = {"oracle": key}
+    refused = await edge.operated("POST", "/api/v1/operator/keys/accept", because("x", whose="oracle", key=key))
+    assert refused.status_code == 400
+    assert edge.engine.money.handshake.changed == {"oracle": key}
 
 
 @pytest.mark.parametrize("dependency", list(Dependency))

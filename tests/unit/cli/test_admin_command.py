@@ -14,6 +14,7 @@ from coordinator_core.secp256k1 import SecretKey
 
 ID = "01926f3a-0000-7000-8000-000000000001"
 KEY = SecretKey.from_bytes(b"\x07" * 32)
+NEW_KEY = "02" + "aa" * 32
 BASE = "/api/v1/operator"
 ITEM = {
     "kind": "stopped",
@@ -55,7 +56,13 @@ ACTS = [
     (("freeze",), "/freeze", {}, {"frozen": True}, "no new money"),
     (("unfreeze",), "/unfreeze", {}, {"frozen": False}, "may come in"),
     (("settle-only",), "/settle-only", {}, {"settle_only": True}, "nothing new is taken on"),
-    (("accept-key", "oracle"), "/keys/accept", {"whose": "oracle"}, {"accepted": "02aa"}, "is 02aa"),
+    (
+        ("accept-key", "oracle", NEW_KEY),
+        "/keys/accept",
+        {"whose": "oracle", "key": NEW_KEY},
+        {"accepted": NEW_KEY},
+        f"is {NEW_KEY}",
+    ),
     (("take-on",), "/take-on", {}, {"settle_only": False}, "are taken on"),
     (
         ("explain", "aa" * 32),

@@ -58,6 +58,8 @@ def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
 
 def unbounded(path: Path) -> list[str]:
     queues = ("Queue", "LifoQueue", "PriorityQueue", "SimpleQueue", "asyncio.Queue", "queue.Queue", "queue.SimpleQueue")
+    if "Queue" not in path.read_text():
+        return []
     return [
         f"{name(path)}:{call.lineno}" for made, call in calls(path) if made in queues and not call.args + call.keywords
     ]
@@ -81,6 +83,8 @@ def imported(path: Path) -> set[str]:
 
 def swallowed(path: Path) -> list[str]:
     """Handlers that do nothing at all with what they caught, or catch without a name for it."""
+    if "except" not in path.read_text():
+        return []
     return [
         f"{name(path)}:{node.lineno}"
         for node in ast.walk(parsed(path))

@@ -85,8 +85,8 @@ def test_what_an_alert_sees_increase_is_there_from_the_start(rule: dict[str, Any
 
 
 def calls(name: str) -> list[ast.Call]:
-    trees = (ast.parse(path.read_text()) for path in (ROOT / "coordinator").rglob("*.py"))
-    nodes = (node for tree in trees for node in ast.walk(tree))
+    sources = (path.read_text() for path in (ROOT / "coordinator").rglob("*.py"))
+    nodes = (node for source in sources if name in source for node in ast.walk(ast.parse(source)))
     return [n for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == name]
 
 

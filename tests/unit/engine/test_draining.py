@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,14 +15,17 @@ from coordinator.domain.competitions import states as s
 from coordinator.domain.duties import WatchInvoice
 from coordinator.engine import engine as engine_module
 from coordinator.engine.components import Child, ChildState
+from coordinator.engine.draining import DRAIN_SECONDS, LAST_SECONDS, SOURCES, SOURCES_SECONDS, drain
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.engine import Engine
 from coordinator.engine.money.office import MoneyOffice
 from coordinator.engine.slots import DEFAULT_LIMITS
-from coordinator.engine.supervisor import MAX_RESTARTS
+from coordinator.engine.supervisor import MAX_RESTARTS, Plan, Supervisor
 from coordinator.engine.timers import TimerLoop
 from coordinator.engine.vitals import Vitals
+from coordinator.engine.wakeups import Wakeups
 from coordinator_core.errors import Misuse
+from tests.harness.sim.loop import VirtualLoop, run
 from tests.support import lanes as b
 from tests.support.keymeld_book import BookKeymeld
 from tests.support.scene import BookOracle
@@ -176,6 +179,53 @@ async def test_what_does_not_end_in_time_is_cut_off_and_given_back(house, engine
         assert not await running.stop(0.2)
     assert [row[:2] for row in await rows(house, KIND)] == [("open", None)]
     assert acting.ended == 0
+
+
+class Told:
+    """Worker and store of a drain: when it was told to claim nothing more, and no result that waits."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def finish(self) -> None:
+        self.at = asyncio.get_running_loop().time()
+
+    async def release(self) -> int:
+        return 0
+
+    async def progress(self, now: float) -> Told:
+        return self
+
+    inbox: ClassVar[dict[object, int]] = {}
+
+
+@pytest.mark.parametrize(
+    "deaf", [{SOURCES[0]}, {Child.DUTIES}, {Child.APPLY}, set(Child)], ids=["source", "duties", "apply", "all"]
+)
+def test_loops_that_ignore_their_cancellation_make_the_end_no_later(deaf: set[Child]) -> None:
+    async def whole() -> None:
+        loop, over, told = asyncio.get_running_loop(), asyncio.Event(), Told()
+
+        async def ignores() -> None:
+            while not over.is_set():
+                with suppress(asyncio.CancelledError):
+                    await over.wait()
+
+        loops = {child: ignores if child in deaf else asyncio.Event().wait for child in Child}
+        supervisor = Supervisor(loops, dict.fromkeys(Child, Plan(600)), Vitals(clock=loop.time))  # type: ignore[arg-type]
+        supervisor.start()
+        await asyncio.sleep(1)
+        began = loop.time()
+        given: Any = (supervisor, told, told, Wakeups())
+        assert not await drain(*given, wall=lambda: b.WALL, clock=loop.time, seconds=DRAIN_SECONDS)
+        took = loop.time() - began
+        assert set(supervisor.states().values()) == {ChildState.STOPPED}
+        over.set()
+        assert told.at - began <= SOURCES_SECONDS
+        # Duties that go on have nearly all of the time.
+        assert DRAIN_SECONDS - 2 * LAST_SECONDS <= took <= DRAIN_SECONDS
+
+    run(whole(), VirtualLoop())
 
 
 async def test_an_engine_stops_once_and_starts_once(house, engine) -> None:

@@ -19,7 +19,7 @@ from coordinator.engine.chain.lookout import Lookout
 from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.engine import Engine
 from coordinator.engine.gates import ChainGate, Gates
-from coordinator.engine.operators.attention import FAILING, attention
+from coordinator.engine.operators.attention import FAILING, FAILING_SECONDS, attention
 from coordinator.engine.worker import Worker
 from coordinator.ports.faults import Unreachable
 from coordinator.ports.lightning import NodeInfo
@@ -219,7 +219,11 @@ async def test_the_worker_keeps_a_funding_back_and_operators_see_why(funding: Do
     for _ in range(FAILING):
         await work(funding, "chain.broadcast", ran)
     assert (ran, await error_of(funding, "chain.broadcast")) == ([], AHEAD)
-    [item] = await attention(funding.house.store, funding.house.clockwork, None)
+    # A gate is asked every two seconds: eight times is no long while.
+    house = funding.house
+    assert await attention(house.store, house.clockwork, None) == ()
+    house.clock.seconds += FAILING_SECONDS
+    [item] = await attention(house.store, house.clockwork, None)
     assert (item.reason, item.lane) == (AHEAD, b.LANE)
     await funding.follow()
     await work(funding, "chain.broadcast", ran)

@@ -263,15 +263,15 @@ class TestAttention:
         await house.put(troubled, dust, over, b.built("outcome", b.OUTCOME))
         house.clock.seconds = 50
         await freezer.freeze(by(reason="look at the books"))
-        house.clock.seconds = 100
+        house.clock.seconds = 150
         found = await attention(house.store, house.clockwork, freezer.frozen)
         assert [(item.kind, item.lane, item.subject, item.reason, item.age) for item in found] == [
-            ("stopped", "stopped", "competition", "contradiction", 90),
-            ("dead", "dying", f"dying/{CREATE}/1", "a defect", 80),
-            ("failing", "failing", f"failing/{CREATE}/1", "no answer", 75),
-            ("trouble", "troubled", "bump/outcome/1", "no coins", 60),
-            ("trouble", "troubled", "dust/split", "an output is dust", 60),
-            ("frozen", None, "new money", "look at the books", 50),
+            ("stopped", "stopped", "competition", "contradiction", 140),
+            ("dead", "dying", f"dying/{CREATE}/1", "a defect", 130),
+            ("failing", "failing", f"failing/{CREATE}/1", "no answer", 125),
+            ("trouble", "troubled", "bump/outcome/1", "no coins", 110),
+            ("trouble", "troubled", "dust/split", "an output is dust", 110),
+            ("frozen", None, "new money", "look at the books", 100),
         ]
         names = {"stopped": "11", "dying": "12", "failing": "13"}
         for item in found:

@@ -276,6 +276,21 @@ def test_who_is_cancelled_in_its_pause_is_stopped() -> None:
     lived(scene)
 
 
+def test_one_that_does_not_end_is_left_behind_in_the_time_it_was_given() -> None:
+    async def scene(house: House) -> None:
+        chain, loop = house.loops[Child.CHAIN], asyncio.get_running_loop()
+        chain.deaf = True
+        began = loop.time()
+        await house.supervisor.stop((Child.CHAIN, Child.TIMERS), 2.0)
+        assert loop.time() - began == 2.0
+        assert house.state(Child.CHAIN) is house.state(Child.TIMERS) is ChildState.STOPPED
+        assert house.state(Child.APPLY) is ChildState.RUNNING
+        chain.deaf = False
+        chain.hit.set()
+
+    lived(scene)
+
+
 @pytest.mark.parametrize("how", ["crash", "return"])
 def test_a_loop_that_returns_died_as_well(how: str) -> None:
     async def whole() -> None:

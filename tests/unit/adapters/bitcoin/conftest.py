@@ -11,6 +11,7 @@ import stamina
 
 from coordinator.adapters.bitcoin import CoreNode, EsploraNode
 from coordinator.adapters.bitcoin.rpc import CoreRpc
+from coordinator.ports.bitcoin import Network
 from coordinator_core.secret import Secret
 
 VECTORS = Path(__file__).parents[3] / "vectors" / "bitcoind" / "exchanges.jsonl"
@@ -68,7 +69,7 @@ async def play(recorded: dict[str, dict[str, Any]]) -> AsyncIterator[Callable[..
         tape = RpcTape([recorded[e] if isinstance(e, str) else e for e in exchanges])
         transport = httpx.MockTransport(tape.handle)
         rpc = CoreRpc("http://127.0.0.1:1", user="u", password=Secret(b"p"), transport=transport)
-        nodes.append(CoreNode(rpc, **options))
+        nodes.append(CoreNode(rpc, **{"network": Network.REGTEST, **options}))
         return nodes[-1]
 
     yield build
@@ -87,7 +88,7 @@ async def explore() -> AsyncIterator[Callable[..., EsploraNode]]:
             content = body if isinstance(body, bytes | str) else json.dumps(body)
             return httpx.Response(status, content=content)
 
-        nodes.append(EsploraNode("http://127.0.0.1:1", transport=httpx.MockTransport(handle)))
+        nodes.append(EsploraNode("http://127.0.0.1:1", network=Network.REGTEST, transport=httpx.MockTransport(handle)))
         return nodes[-1]
 
     yield build

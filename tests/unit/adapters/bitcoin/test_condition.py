@@ -94,7 +94,9 @@ async def test_wrong_credentials() -> None:
 async def test_esplora() -> None:
     genesis = "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"
     chain = EsploraNode(
-        "http://127.0.0.1:1", transport=httpx.MockTransport(lambda _: httpx.Response(200, text=genesis))
+        "http://127.0.0.1:1",
+        network=Network.REGTEST,
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, text=genesis)),
     )
     assert (await EsploraExamination(chain, Network.REGTEST).condition()).is_ready
     found = await EsploraExamination(chain, Network.SIGNET).condition()

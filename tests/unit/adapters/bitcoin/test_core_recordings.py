@@ -414,7 +414,9 @@ RESULTS = [
 @pytest.mark.parametrize("status", [200, 500])
 async def test_hostile_answers_get_typed_errors(body: bytes, status: int) -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(status, content=body))
-    node = CoreNode(CoreRpc("http://127.0.0.1:1", user="u", password=Secret(b"p"), transport=transport))
+    node = CoreNode(
+        CoreRpc("http://127.0.0.1:1", user="u", password=Secret(b"p"), transport=transport), network=Network.REGTEST
+    )
     outpoint = Outpoint("aa" * 32, 0)
     calls: list[Any] = [
         node.network,

@@ -213,7 +213,7 @@ async def test_fee_rates(explore: Explore, estimates: dict[str, float], target: 
 
 async def test_the_relay_floor_is_a_setting() -> None:
     for floor in (FeeRate(250), FeeRate(25)):
-        node = EsploraNode("http://127.0.0.1:1", relay_floor=floor)
+        node = EsploraNode("http://127.0.0.1:1", network=Network.REGTEST, relay_floor=floor)
         assert await node.relay_floor() == floor
         await node.close()
 
@@ -224,7 +224,11 @@ HOSTILE = [b"", b"{", b"null", b"[]", b"5", b"\xff", b'{"spent": 1}', b'[{"txid"
 @pytest.mark.parametrize("status", [200, 400, 404, 500])
 @pytest.mark.parametrize("body", HOSTILE)
 async def test_hostile_answers_get_typed_errors(body: bytes, status: int) -> None:
-    node = EsploraNode("http://h", transport=httpx.MockTransport(lambda _: httpx.Response(status, content=body)))
+    node = EsploraNode(
+        "http://h",
+        network=Network.REGTEST,
+        transport=httpx.MockTransport(lambda _: httpx.Response(status, content=body)),
+    )
     calls: list[Any] = [
         node.network,
         node.tip,

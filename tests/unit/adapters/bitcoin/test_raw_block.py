@@ -1,9 +1,13 @@
 """A serialized block is believed as far as its hash binds it, and no further."""
 
+import inspect
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.adapters.bitcoin import CoreNode, EsploraNode
 from coordinator.adapters.bitcoin.raw_block import HEADER_BYTES, merkle_root, read_block, target_of
 from coordinator.ports.bitcoin import Network, Outpoint
 from coordinator_core.errors import CoreError, InvalidInput, VerificationFailed
@@ -50,7 +54,7 @@ def test_what_a_block_holds(count: int, witness: bool) -> None:
     ]
     first = coinbase(7, *others, committing=witness)
     block_hash, raw = mined([first, *others], previous="ab" * 32)
-    found = read_block(raw, block_hash)
+    found = read_block(raw, block_hash, Network.REGTEST)
     assert found.previous_hash == "ab" * 32
     assert [t.txid for t in found.transactions] == [t.txid[::-1].hex() for t in (first, *others)]
     assert [t.spends for t in found.transactions[1:]] == [
@@ -69,28 +73,28 @@ def test_no_other_bytes_pass_under_the_hash(data: st.DataObject) -> None:
         )
     )
     with pytest.raises(CoreError):
-        read_block(changed, block_hash)
+        read_block(changed, block_hash, Network.REGTEST)
 
 
 @given(st.binary(max_size=300))
 def test_hostile_bytes_get_a_typed_error(data: bytes) -> None:
     with pytest.raises(CoreError):
-        read_block(data, "00" * 32)
+        read_block(data, "00" * 32, Network.REGTEST)
     block_hash, raw = block(1)
     with pytest.raises(CoreError):
-        read_block(raw[:HEADER_BYTES] + data, block_hash)
+        read_block(raw[:HEADER_BYTES] + data, block_hash, Network.REGTEST)
 
 
 def test_a_block_under_another_hash() -> None:
     (block_hash, _), (_, other) = block(1), block(2)
     with pytest.raises(VerificationFailed, match="another block"):
-        read_block(other, block_hash)
+        read_block(other, block_hash, Network.REGTEST)
 
 
 def test_transactions_that_are_not_the_headers() -> None:
     block_hash, raw = mined([coinbase(7)], root=bytes(32))
     with pytest.raises(VerificationFailed, match="not those of the header"):
-        read_block(raw, block_hash)
+        read_block(raw, block_hash, Network.REGTEST)
 
 
 def test_a_list_that_ends_in_a_copy_of_its_end_has_the_root_of_the_shorter_one() -> None:
@@ -100,7 +104,7 @@ def test_a_list_that_ends_in_a_copy_of_its_end_has_the_root_of_the_shorter_one()
     root = merkle_root([t.txid for t in (first, *others)])
     block_hash, raw = mined([first, *others, others[-1]], root=root)
     with pytest.raises(VerificationFailed, match="twice"):
-        read_block(raw, block_hash)
+        read_block(raw, block_hash, Network.REGTEST)
 
 
 @pytest.mark.parametrize("transactions", [[], [spend(1, witness=False)], [spend(1, witness=False), coinbase(7)]])
@@ -108,17 +112,17 @@ def test_a_block_begins_with_a_coinbase(transactions: list[Transaction]) -> None
     """CVE-2017-12842: rows of the merkle tree that read as transactions have the root of those below them."""
     block_hash, raw = mined(transactions)
     with pytest.raises(InvalidInput, match=r"coinbase|no transaction"):
-        read_block(raw, block_hash)
+        read_block(raw, block_hash, Network.REGTEST)
 
 
 def test_witnesses_that_the_coinbase_does_not_commit_to() -> None:
     other = spend(1)
     block_hash, raw = mined([coinbase(7, committing=False), other])
     with pytest.raises(VerificationFailed, match="nothing commits"):
-        read_block(raw, block_hash)
+        read_block(raw, block_hash, Network.REGTEST)
     block_hash, raw = mined([coinbase(7, other), other.with_witness(0, (b"\x02" * 64,))])
     with pytest.raises(VerificationFailed, match="witnesses are not"):
-        read_block(raw, block_hash)
+        read_block(raw, block_hash, Network.REGTEST)
 
 
 @pytest.mark.parametrize("network", [Network.MAINNET, Network.SIGNET, Network.TESTNET4])
@@ -128,11 +132,16 @@ def test_a_network_asks_for_its_least_work(network: Network) -> None:
         read_block(raw, block_hash, network)
 
 
+@pytest.mark.parametrize("what", [CoreNode, EsploraNode, read_block])
+def test_nobody_falls_back_to_the_network_that_asks_for_no_work(what: Callable[..., object]) -> None:
+    assert inspect.signature(what).parameters["network"].default is inspect.Parameter.empty
+
+
 @pytest.mark.parametrize("bits", [0x1F000001, 0x207FFFFF + 1, 0xFF7FFFFF, 0x01800000, 0])
 def test_a_header_has_to_reach_the_target_it_names(bits: int) -> None:
     block_hash, raw = mined([coinbase(7)], bits=bits)
     with pytest.raises(VerificationFailed, match="too little work"):
-        read_block(raw, block_hash)
+        read_block(raw, block_hash, Network.REGTEST)
 
 
 @pytest.mark.parametrize(
@@ -146,4 +155,4 @@ def test_targets(bits: int, target: int) -> None:
 def test_more_bytes_than_a_block_can_have() -> None:
     block_hash, raw = block()
     with pytest.raises(InvalidInput, match="too many"):
-        read_block(raw + bytes(4_000_001), block_hash)
+        read_block(raw + bytes(4_000_001), block_hash, Network.REGTEST)

@@ -7,6 +7,7 @@ import httpx
 
 from coordinator.adapters.bitcoin import CoreNode
 from coordinator.adapters.bitcoin.rpc import CoreRpc
+from coordinator.ports.bitcoin import Network
 from coordinator_core.secret import Secret
 
 
@@ -24,7 +25,10 @@ async def test_scans_do_not_overlap() -> None:
         running -= 1
         return httpx.Response(200, json={"result": {"success": True, "height": 5, "unspents": []}, "error": None})
 
-    node = CoreNode(CoreRpc("http://h", user="u", password=Secret(b"p"), transport=httpx.MockTransport(handle)))
+    node = CoreNode(
+        CoreRpc("http://h", user="u", password=Secret(b"p"), transport=httpx.MockTransport(handle)),
+        network=Network.REGTEST,
+    )
     scans = [asyncio.create_task(node.coins_of([b"\x51"])) for _ in range(4)]
     async with asyncio.timeout(10):
         await first.wait()

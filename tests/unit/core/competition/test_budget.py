@@ -1,6 +1,6 @@
 import pytest
 
-from coordinator_core.competition.budget import budget, route_reach
+from coordinator_core.competition.budget import LEAST_SHARE, budget, route_reach
 from coordinator_core.errors import Refused
 
 NOW = 1_790_000_000
@@ -57,7 +57,13 @@ def test_the_minimum_entry_fee_is_the_least_without_objection(make_terms, terms)
     short = budget(make_terms({"money.entry_fee": least - 1}), TIP, NOW, 18)
     assert enough.objections == ()
     assert [objection.field for objection in short.objections] == ["terms.money.entry_fee"]
-    assert any(row.shares is None for row in short.rows)
+    assert min(_least_share(row) for row in enough.rows) >= LEAST_SHARE > min(_least_share(row) for row in short.rows)
+    assert f"below {LEAST_SHARE} sat" in short.objections[0].reason
+    assert f"at least {least} sat" in short.objections[0].fix
+
+
+def _least_share(row):
+    return min(*row.shares.ranked, row.shares.refund, row.shares.expiry)
 
 
 def test_the_minimum_entry_fee_leaves_something_of_each_prize(make_terms):

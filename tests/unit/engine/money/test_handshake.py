@@ -24,6 +24,7 @@ TERMS = b.terms_with()
 LIMITS = SessionLimits(200, 100, 100, Seconds(86_400))
 KEY = b"\x02" * 33
 OTHER = b"\x03" * 33
+THIRD = b"\x02" + b"\x05" * 32
 CAN = Capabilities("0.10.5", (), LIMITS)
 
 
@@ -170,7 +171,9 @@ class TestKeys:
         await read(met)
         met.bench.services.oracle.key = OTHER
         await read(met)
-        await met.office.accept_key(met.by(reason="they told us at their office"), "oracle")
+        [need] = met.office.needs()
+        assert f'accept-key "oracle" {OTHER.hex()}' in need.fix
+        await met.office.accept_key(met.by(reason="they told us at their office"), "oracle", OTHER.hex())
         await met.freezer.unfreeze(met.by())
         await read(met)
         assert (met.office.handshake.changed, met.freezer.frozen, met.office.needs()) == ({}, None, ())
@@ -178,7 +181,30 @@ class TestKeys:
             ("accept-key", f"oracle={OTHER.hex()}")
         ]
         with pytest.raises(Conflict, match="has the key that it had at first"):
-            await met.office.accept_key(met.by("2"), "oracle")
+            await met.office.accept_key(met.by("2"), "oracle", OTHER.hex())
+
+    async def test_a_key_that_changed_again_since_the_operator_saw_it_is_not_accepted(
+        self, met: Any, house: Any
+    ) -> None:
+        await read(met)
+        met.bench.services.oracle.key = OTHER
+        await read(met)
+        met.bench.services.oracle.key = THIRD
+        await read(met)
+        with pytest.raises(Conflict, match=f"is {OTHER.hex()}, but the key of oracle is {THIRD.hex()} now"):
+            await met.office.accept_key(met.by(), "oracle", OTHER.hex())
+        assert met.office.handshake.changed == {"oracle": THIRD.hex()}
+        assert await house.rows("SELECT act FROM audit WHERE act = 'accept-key'") == []
+
+    async def test_an_answer_given_again_accepts_no_key_that_came_since(self, met: Any) -> None:
+        await read(met)
+        met.bench.services.oracle.key = OTHER
+        await read(met)
+        answer = await met.office.accept_key(met.by(), "oracle", OTHER.hex())
+        met.bench.services.oracle.key = THIRD
+        await read(met)
+        assert await met.office.accept_key(met.by(), "oracle", OTHER.hex()) == answer
+        assert met.office.handshake.changed == {"oracle": THIRD.hex()}
 
     async def test_a_key_that_comes_back_needs_nobody(self, met: Any) -> None:
         await read(met)

@@ -30,8 +30,14 @@ from tests.support.ports import transaction
 OPEN = s.CollectingEntries(terms_hash="h")
 
 
+PATIENCE_FOR_A_TURN = 30
+"""Seconds, real ones: a loop that never comes to what is awaited fails the test instead of hanging it."""
+
+
 class Turns:
-    """The loop without its pauses, one audit at a time."""
+    """The loop without its pauses, one audit at a time. It begins with the first wait: what a test puts there before is
+    there for its first turn.
+    """
 
     def __init__(self, desk: Any, monkeypatch: Any) -> None:
         for name in ("FIRST_SECONDS", "LONGEST_SECONDS", "EVERY_SECONDS"):
@@ -43,7 +49,12 @@ class Turns:
         self._compared = asyncio.Event()
         self._advance = desk.reconciliation.advance
         monkeypatch.setattr(desk.reconciliation, "advance", self._tried)
-        self._task = asyncio.create_task(desk.office.run())
+        self._run = desk.office.run
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
 
     async def _tried(self) -> bool:
         done = await self._advance()
@@ -57,30 +68,50 @@ class Turns:
 
     async def audit(self) -> None:
         """Wait for an audit that begins from now on."""
+        self.begin()
         wanted = self.audits + 2
-        while self.audits < wanted:
-            self._audited.clear()
-            await self._audited.wait()
+        async with asyncio.timeout(PATIENCE_FOR_A_TURN):
+            while self.audits < wanted:
+                self._audited.clear()
+                await self._audited.wait()
 
     async def compare(self) -> None:
         """Wait for two tries to compare."""
-        for _ in range(2):
-            self._compared.clear()
-            await self._compared.wait()
+        self.begin()
+        async with asyncio.timeout(PATIENCE_FOR_A_TURN):
+            for _ in range(2):
+                self._compared.clear()
+                await self._compared.wait()
 
     async def end(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
 
 class Away:
     """A service that does not answer."""
 
+    asked = 0
+
     async def public_key(self) -> bytes:
+        self.asked += 1
         raise Unreachable("oracle", "no answer", fault=Fault.ORACLE)
 
     async def capabilities(self) -> None:
         raise Unreachable("keymeld", "no answer", fault=Fault.SIGNER)
+
+
+class Hanging:
+    """An oracle that takes the request and never answers."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def public_key(self) -> bytes:
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
 @pytest.fixture
@@ -92,8 +123,7 @@ def desk(bench: Any, desk: Any) -> Any:
 @pytest.fixture
 async def turns(desk: Any, monkeypatch: Any) -> AsyncIterator[Turns]:
     made = Turns(desk, monkeypatch)
-    async with asyncio.timeout(30):
-        yield made
+    yield made
     await made.end()
 
 
@@ -109,6 +139,25 @@ class TestLoop:
         desk.chain.mine()
         await turns.compare()
         assert (turns.audits, desk.reconciliation.is_complete) == (0, False)
+
+    async def test_nobody_is_asked_for_keys_before(self, desk: Any, turns: Turns) -> None:
+        """Prizes wait for the comparison; a service that takes half a minute to say nothing must not delay it."""
+        desk.chain.mine()
+        await turns.compare()
+        assert desk.bench.services.oracle.asked == 0
+
+    async def test_an_oracle_that_hangs_delays_neither_comparison_nor_audit(
+        self, desk: Any, bench: Any, monkeypatch: Any
+    ) -> None:
+        oracle = Hanging()
+        bench.services = replace(bench.services, oracle=oracle)
+        desk = desk.again()
+        turns = Turns(desk, monkeypatch)
+        turns.begin()
+        async with asyncio.timeout(PATIENCE_FOR_A_TURN):
+            await oracle.asked.wait()
+        await turns.end()
+        assert (turns.audits, desk.reconciliation.is_complete) == (1, True)
 
     async def test_an_hour_later_it_looks_at_lightning_again_and_not_before(
         self, desk: Any, house: Any, turns: Turns
