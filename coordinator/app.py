@@ -10,22 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import structlog
 from litestar import Litestar
 
 from coordinator.adapters.alerts import LogAlerts, MessageAlerts, WebhookAlerts
 from coordinator.adapters.bitcoin import CoreNode, EsploraNode, OnchainWallet
 from coordinator.adapters.bitcoin.condition import CoreExamination, EsploraExamination
 from coordinator.adapters.bitcoin.rpc import CoreRpc
+from coordinator.adapters.bitcoin.vetted import VettedChain
 from coordinator.adapters.clock import SystemClock
 from coordinator.adapters.keymeld import KeymeldGateway
 from coordinator.adapters.lightning import LndNode
 from coordinator.adapters.lightning.condition import LndExamination
+from coordinator.adapters.lightning.versions import possible_cancel_deltas
+from coordinator.adapters.lightning.vetted import VettedLightning
 from coordinator.adapters.notify import LogNotifier
 from coordinator.adapters.oracle import NoaaOracle, NoaaSettings
 from coordinator.adapters.secrets import SealedSecrets, load_or_create_seed
 from coordinator.adapters.secrets.private_file import write_private
 from coordinator.adapters.store.sqlite import SqliteStore
+from coordinator.adapters.vetting import Vetting
 from coordinator.api.admission import Admission, Limits, Rate
 from coordinator.api.application import create_application
 from coordinator.api.context import Api
@@ -36,6 +39,7 @@ from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.engine import Engine
 from coordinator.engine.examination import EngineExamination
 from coordinator.engine.executors.services import Services
+from coordinator.engine.holds import remembered
 from coordinator.engine.money.examination import MoneyExamination
 from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.ports.alerts import AlertSink
@@ -58,8 +62,6 @@ SEED = "seed"
 LEAST_TOKEN = 32
 OPERATOR_TOKEN = "operator.token"  # noqa: S105  (a file name)
 
-log = structlog.get_logger()
-
 
 @dataclass(frozen=True, slots=True)
 class Coordinator:
@@ -74,9 +76,9 @@ class Coordinator:
 async def build(
     settings: Settings, passphrase: Secret, stack: AsyncExitStack, *, observer: EngineObserver = UNOBSERVED
 ) -> Coordinator:
-    """Open the database, connect to every service, check networks. Everything opened is closed by `stack`.
+    """Open the database, connect to every service, check those that answer. Everything opened is closed by `stack`.
 
-    Raises InvalidInput or a PortError with one sentence for the operator.
+    Raises InvalidInput, or Unsuitable for a service of another network and the like: one sentence for the operator.
     """
     data = _data_directory(settings)
     store = await SqliteStore.open(data / DATABASE)
@@ -95,21 +97,22 @@ async def build(
     )
     stack.push_async_callback(oracle.close)
     examined = (LndExamination(lightning, lightning_name), chain_examination(chain, network))
-    await _examine(examined)
-    info = await lightning.info()
-    wallet = OnchainWallet(store, chain, keys.wallet_seed(), network)
+    vettings = (Vetting(examined[0], Fault.LIGHTNING), Vetting(examined[1], Fault.NODE))
+    await _examine(vettings)
+    vetted_chain = VettedChain(chain, vettings[1])
+    wallet = OnchainWallet(store, vetted_chain, keys.wallet_seed(), network)
     services = Services(
         store=store,
         clock=Clockwork(
             wall_clock=clock,
             store=store,
             chain_time=settings.domain_clock == "chain",
-            cancel_delta=info.cancel_delta,
+            cancel_delta=await remembered(store, possible_cancel_deltas(_delta(settings))),
         ),
         secrets=keys,
-        chain=chain,
+        chain=vetted_chain,
         wallet=wallet,
-        lightning=lightning,
+        lightning=VettedLightning(lightning, vettings[0]),
         oracle=oracle,
         keymeld=keymeld,
         notifier=_notifier(settings, keys),
@@ -233,17 +236,13 @@ def chain_examination(chain: CoreNode | EsploraNode, network: Network) -> Examin
     return EsploraExamination(chain, network)
 
 
-async def _examine(examined: Sequence[Examined]) -> None:
-    """Say what an operator should know of each service. Raises Unsuitable for one that nothing can be done with."""
-    for found in await asyncio.gather(*(item.condition() for item in examined)):
-        if found.problem and not found.answers:
+async def _examine(vettings: Sequence[Vetting]) -> None:
+    """Look at each service, which says what an operator should know. Raises Unsuitable for the wrong one; one that is
+    away is waited for: running competitions must not wait with it (docs/adr/0011).
+    """
+    for found in await asyncio.gather(*(vetting.look() for vetting in vettings)):
+        if found.unsuitable:
             raise Unsuitable(found.service, found.problem, fault=Fault.COORDINATOR)
-        if found.problem:
-            log.warning("not ready yet", service=found.service, version=found.version, reason=found.problem)
-        elif found.note:
-            log.warning("worth knowing", service=found.service, version=found.version, note=found.note)
-        else:
-            log.info("ready", service=found.service, version=found.version)
 
 
 def _operator_token(path: Path) -> Secret:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from coordinator.ports.faults import Unreachable
+from coordinator.ports.faults import LONGEST_ASKED, Unreachable
 from coordinator_core.errors import Fault
 
 _LATER = frozenset({429, 502, 503, 504})
@@ -52,9 +52,9 @@ class Reply(Struct, frozen=True):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds of a Retry-After header in its number form, if there is one."""
+        """Seconds of a Retry-After header in its number form, if there is one: at most `LONGEST_ASKED`."""
         value = self.headers.get("retry-after", "")
-        return float(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
+        return min(float(value), LONGEST_ASKED) if value.isascii() and value.isdigit() else None
 
     def json(self) -> Any:
         """The body as JSON. Raises TransportError when it is none."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from coordinator.ports.condition import Condition, Examined
+from coordinator.ports.condition import Condition, Examined, within
 
 FRESH_SECONDS = 2.0
 """How long a finding is given again: whoever asks more often does not reach the services."""
@@ -50,17 +50,10 @@ class Examinations:
         async with self._lock:
             now = asyncio.get_running_loop().time()
             if self._found is None or now - self._found_at >= self._fresh:
-                self._found = _readiness(await asyncio.gather(*(self._one(item) for item in self._examined)))
+                asked = (within(item, self._patience) for item in self._examined)
+                self._found = _readiness(await asyncio.gather(*asked))
                 self._found_at = asyncio.get_running_loop().time()
             return self._found
-
-    async def _one(self, examined: Examined) -> Condition:
-        try:
-            async with asyncio.timeout(self._patience):
-                return await examined.condition()
-        except TimeoutError:
-            problem = f"it did not answer within {self._patience:g} s"
-            return Condition(examined.service, problem=problem, answers=False)
 
 
 def _readiness(found: Sequence[Condition]) -> Readiness:

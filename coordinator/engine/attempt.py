@@ -23,7 +23,7 @@ from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.duty import Again, Dead, Executor, Outcome, Task, Unwanted
 from coordinator.engine.gates import HELD_SECONDS, Gates
 from coordinator.engine.wakeups import Wakeups
-from coordinator.ports.faults import PortError, Unreachable
+from coordinator.ports.faults import LONGEST_ASKED, PortError, Unreachable
 from coordinator.ports.store import DutyRow, LaneRecord, Store
 from coordinator_core.errors import CoreError, Misuse
 from coordinator_core.units import UnixTime
@@ -31,8 +31,6 @@ from coordinator_core.units import UnixTime
 ATTEMPT_SECONDS: Final = 300.0
 """An attempt that takes longer hangs: its slot is needed, and the next one asks first what became of it."""
 POISON: Final = 5
-LONGEST_ASKED: Final = 120.0
-"""Seconds that a service may ask us to stay away for: holds run out, and windows of people stand still meanwhile."""
 DEFECT_FAILURES: Final = 3
 """A defect of ours is tried as slowly as what failed so often more: it does not go away by itself."""
 CLOSING_CHANNELS = frozenset(c.value for c in (Channel.ORACLE, Channel.KEYMELD, Channel.CHAIN, Channel.LOCAL))
@@ -103,7 +101,7 @@ class Attempts:
         lane = codec.lane_of(record, world)
         held = await self._gates.reason(duty, lane, record.quarantined)
         if held is not None and not asks_only(duty):
-            return Again(HELD_SECONDS, reason=held)
+            return Again(HELD_SECONDS, reason=held, held=True)
         stopped = record.quarantined is not None
         if not stopped and not _is_wanted(row, record, world):
             return Unwanted()

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
+
+HOUSE: Final = "house"
+"""Pins of the house stand under this name: first keys, and how long Lightning keeps a hold."""
 
 
 class Dependency(StrEnum):

@@ -14,6 +14,7 @@ import structlog
 from msgspec import Struct
 
 from coordinator.domain.gates import Consequence, Sight, held
+from coordinator.engine import holds
 from coordinator.engine.breakers import Breakers
 from coordinator.engine.chain.lookout import Lookout
 from coordinator.engine.clockwork import Clockwork
@@ -23,10 +24,10 @@ from coordinator.engine.executors.services import Services
 from coordinator.engine.outages import Outages
 from coordinator.engine.vitals import Hysteresis, Vitals
 from coordinator.engine.wakeups import Wakeups, wait
-from coordinator.ports.faults import PortError
+from coordinator.ports.faults import PortError, Unsuitable
 from coordinator_core.competition.fees import FeeMarket
 from coordinator_core.errors import CoreError, Fault
-from coordinator_core.units import UnixTime
+from coordinator_core.units import Blocks, UnixTime
 
 PROBE_SECONDS = 15.0
 AWAY_SECONDS = 3.0
@@ -36,6 +37,7 @@ LEAST_PAUSE = 1.0
 PATIENCE_SECONDS = 5.0
 NEVER_ANSWERED = "has not answered yet"
 NO_ANSWER = "does not answer"
+UNSUITABLE = "cannot be used as it is set up"
 
 log = structlog.get_logger()
 
@@ -88,6 +90,8 @@ class Dependencies:
         self._away: dict[Dependency, Away | None] = {}
         self._began = clock.wall()
         self._market: FeeMarket | None = None
+        self._cancel_delta: Blocks | None = None
+        """As Lightning said; None while it has not answered."""
         self._probes: Mapping[Dependency, Callable[[], Awaitable[None]]] = {
             Dependency.LIGHTNING: self._lightning,
             Dependency.CHAIN: self._chain,
@@ -143,6 +147,8 @@ class Dependencies:
         """One round: every service at the same time, none longer than five seconds."""
         await asyncio.gather(*(self.ask(dependency) for dependency in Dependency))
         await self._outages.note({away.dependency: away.since for away in self.away})
+        if self._cancel_delta is not None:
+            await holds.remember(self._services.store, self._cancel_delta)
 
     async def ask(self, dependency: Dependency) -> None:
         """One question to one service, and what came of it."""
@@ -152,6 +158,9 @@ class Dependencies:
                 await self._probes[dependency]()
         except NotUsable as error:
             self.record(dependency, began, str(error))
+        except Unsuitable as error:
+            log.debug("unsuitable", dependency=dependency.value, error=str(error))
+            self.record(dependency, began, UNSUITABLE)
         except (PortError, CoreError, TimeoutError) as error:
             log.debug("no answer", dependency=dependency.value, error=str(error))
             self.record(dependency, began, NO_ANSWER)
@@ -178,7 +187,7 @@ class Dependencies:
         if dependency is Dependency.CHAIN:
             self._market = None
             self.lookout.silent()
-        if dependency is Dependency.LIGHTNING and reason == NO_ANSWER:
+        if dependency is Dependency.LIGHTNING and reason in (NO_ANSWER, UNSUITABLE):
             self.lookout.lightning(None)
         first = asked_at if dependency in self._away else self._began
         self._away[dependency] = Away(dependency, known.since if known is not None else first, reason)
@@ -190,12 +199,13 @@ class Dependencies:
             self._wakeups.duties.set()
 
     async def _lightning(self) -> None:
-        synced = (await self._services.lightning.info()).synced_to_chain
-        if not synced:
+        info = await self._services.lightning.info()
+        self._clock.cancel_delta = self._cancel_delta = info.cancel_delta
+        if not info.synced_to_chain:
             # The block that it is behind of may be one that nobody here has heard of yet.
             with suppress(PortError):
                 await self._hear()
-        self.lookout.lightning(synced)
+        self.lookout.lightning(info.synced_to_chain)
         if not self.lookout.lightning_in_step:
             raise NotUsable("is not synced to the chain")
 

@@ -29,6 +29,8 @@ class Again:
     """Set when this is a failure that counts for back-off."""
     defect: str = ""
     """Class of the exception, when it is a defect of ours: the worker's word alone."""
+    held: bool = False
+    """Kept back, nothing was tried: said once in the log of attempts, not as often as it is asked."""
 
 
 @dataclass(frozen=True, slots=True)

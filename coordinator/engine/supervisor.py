@@ -149,8 +149,8 @@ class Supervisor:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def ended(self, child: Child, seconds: float, to_end: float = END_SECONDS) -> bool:
-        """Wait for a loop that was told to finish. False, and it is cancelled, when that takes more than `seconds`; then
-        it has `to_end` seconds to end, see `stop`.
+        """Wait for a loop that was told to finish. False, and it is cancelled, when that takes more than `seconds`; it
+        then has `to_end` seconds to end, see `stop`.
         """
         task = self._tasks.get(child)
         if task is None:

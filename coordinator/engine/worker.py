@@ -22,6 +22,7 @@ from coordinator.engine.gates import Gates
 from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.engine.outages import CLOSING
 from coordinator.engine.slots import DEFAULT_LIMITS, Slots
+from coordinator.engine.steps import StepsBack
 from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.correlation import carrying
@@ -68,6 +69,7 @@ class Worker:
         self._wakeups = wakeups
         self._observer = observer
         self._slots = Slots(limits)
+        self._steps = StepsBack(clock.precise, self._vitals.clock)
         self._owner = uuid.uuid4().hex
         self._held: dict[str, _Held] = {}
         self._finishing = False
@@ -140,6 +142,8 @@ class Worker:
         """Beside the work: a call that takes its time keeps its lease, one that lost it goes no further."""
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
+            if (lost := self._steps.look()) > 0:
+                await self._set_back(lost)
             if not self._held:
                 continue
             try:
@@ -148,6 +152,20 @@ class Worker:
                 # The leases end by themselves if this goes on; then nobody may act under them.
                 log.exception("leases not extended")
             self._end_lost(self._clock.precise())
+
+    async def _set_back(self, lost: float) -> None:
+        log.warning("the wall clock went back", seconds=round(lost))
+        try:
+            async with self._store.write() as tx:
+                await tx.set_back(self._clock.precise(), lost)
+        except Exception:
+            # Seen again at the next beat.
+            log.exception("due times not set back")
+            return
+        self._steps.covered(lost)
+        for held in self._held.values():
+            held.until -= lost
+        self._wakeups.duties.set()
 
     async def _extend(self) -> None:
         until = self._clock.precise() + LEASE_SECONDS
@@ -199,8 +217,9 @@ class Worker:
         error = None if isinstance(outcome, Done) else outcome.reason
         due = now + outcome.seconds if isinstance(outcome, Again | Unwanted) else now
         defect = outcome.defect if isinstance(outcome, Again) else ""
+        held = isinstance(outcome, Again) and outcome.held
         async with self._store.write() as tx:
-            if not await tx.complete(row, STATUS[type(outcome)], due, error, now, defect):
+            if not await tx.complete(row, STATUS[type(outcome)], due, error, now, defect, held=held):
                 log.warning("stale completion rejected", duty=row.id, fence=row.fence)
                 return False
             await self._tell(tx, row, outcome)

@@ -38,7 +38,7 @@ OPEN_SECONDS, CLOSING_SECONDS, RESULT_SECONDS = 5.0, 1.0, 5.0
 """Longest pauses between looks, while entries are open, in the closing, and for the result."""
 ASK_AGAIN_SECONDS = 30.0
 LONGEST_INVOICE = Seconds(366 * 86_400)
-FINAL = frozenset({"PAID", "CLAIMED", "OWED", "VOID", "lost"})
+FINAL = frozenset({"PAID", "CLAIMED", "OWED", "VOID", "UNECONOMIC", "lost"})
 NOT_SETTLED = frozenset({404, 409})
 WITHOUT_CONTRACT = frozenset({"returning", "cancelled", "failed"})
 

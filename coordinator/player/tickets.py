@@ -33,6 +33,7 @@ HELD = frozenset({"ACCEPTED", "SETTLED"})
 INVOICE_SECONDS = 0.5
 INVOICE_LOOKS = 120
 """How often a coordinator may say that the invoice is still being made before it counts as one that does not answer."""
+LAPSED = "competition.reservation_lapsed"
 LONGEST_PAUSE = 3.0
 EXPIRY_GRACE_SECONDS = 15
 """For clocks that differ."""
@@ -94,10 +95,21 @@ class Ticketing:
         if expired or player.receipt is None:
             renewed = await player.api.send(f"{player.own}/renewal", {}, Renewed, signed=True)
             await self._hand_in(renewed.receipt, self._accept(renewed))
-        elif not player.invoice or ticket.ticket_state == "reserved":
-            await self._hand_in(player.receipt, self._checked(player.receipt))
+        elif (not player.invoice or ticket.ticket_state == "reserved") and not await self._is_taken(player.receipt):
+            return
         checks.require(expired or ticket.ticket_state != "CANCELED", "ticket", "was canceled: it is given back")
         await self._pay()
+
+    async def _is_taken(self, event: Event) -> bool:
+        """False when the reservation is too old for its price: the next look renews it."""
+        try:
+            await self._hand_in(event, self._checked(event))
+        except ServerRefused as error:
+            if error.remote != LAPSED:
+                raise
+            self._player.receipt = None
+            return False
+        return True
 
     def _accept(self, reserved: Renewed) -> ReservationReceipt:
         """A reservation or a renewal: its receipt is kept before anything is signed or paid."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from coordinator_core.units import UnixTime
+
+MOST_SKEW: Final = 60
+"""Seconds that another's clock may be from ours. Players sign their requests for a minute; keymeld takes five."""
 
 
 class WallClock(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from msgspec import Struct
@@ -16,9 +17,13 @@ class Condition(Struct, frozen=True):
     problem: str = ""
     """Why it cannot be relied on now, with what to do about it; nothing when it can."""
     answers: bool = True
-    """False when nothing can be done with it at all: a coordinator does not start on it."""
+    """False when nothing can be done with it now. One that is merely away is waited for."""
     note: str = ""
     """What the operator may want to know of a service that works."""
+    unsuitable: bool = False
+    """It is there and not the right one, or too old, or keeps us out. Waiting does not help: a coordinator does not
+    start on it.
+    """
 
     @property
     def is_ready(self) -> bool:
@@ -35,3 +40,12 @@ class Examined(Protocol):
     async def condition(self) -> Condition:
         """Look at everything that an operator may have set up wrongly. Never raises for what the service says."""
         ...
+
+
+async def within(examined: Examined, seconds: float) -> Condition:
+    """The condition of a service that has so long to answer."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await examined.condition()
+    except TimeoutError:
+        return Condition(examined.service, problem=f"it did not answer within {seconds:g} s", answers=False)

@@ -9,7 +9,12 @@ PortError                 fault, code
 
 from __future__ import annotations
 
+from typing import Final
+
 from coordinator_core.errors import Fault
+
+LONGEST_ASKED: Final = 120.0
+"""Seconds that a service may ask us to stay away for: holds run out, and windows of people stand still meanwhile."""
 
 
 class PortError(Exception):

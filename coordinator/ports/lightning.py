@@ -5,7 +5,7 @@ Hashes and preimages are hex. Streams are hints: a lookup is the truth.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from enum import StrEnum
 from typing import Protocol
 
@@ -33,7 +33,9 @@ class Liquidity(Struct, frozen=True):
     outbound: Sats
     inbound: Sats
     local: Sats | None = None
-    """Our side of every open channel, usable now or not, reserves included; None when the node did not say."""
+    """Our side of every open channel, usable now or not, with reserves and with what outgoing payments hold that are
+    neither settled nor failed; None when the node did not say.
+    """
 
 
 class InvoiceState(StrEnum):
@@ -132,8 +134,11 @@ class Lightning(Protocol):
         """Look an invoice up; None when the node does not know the hash."""
         ...
 
-    def invoice_updates(self, payment_hash: str) -> AsyncIterator[InvoiceState]:
-        """States as they come, present state first; ends after SETTLED or CANCELED. A hint only."""
+    def invoice_updates(self, payment_hash: str) -> AsyncGenerator[InvoiceState]:
+        """States as they come, present state first; ends after SETTLED or CANCELED. A hint only.
+
+        It holds a connection: who leaves it early closes it (`contextlib.aclosing`).
+        """
         ...
 
     async def settle(self, preimage: Secret) -> HoldInvoice:

@@ -86,6 +86,8 @@ class DutyRow(Struct, frozen=True):
     """Class of the exception that the last attempt ended with, when it was a defect of ours."""
     defects: int = 0
     """How often in a row it was the same one."""
+    error: str | None = None
+    """What the last attempt failed with."""
 
 
 class Due(Struct, frozen=True):
@@ -270,11 +272,25 @@ class Transaction(AlertWrites, AuditWrites, OperatorWrites, Protocol):
         """
         ...
 
+    async def set_back(self, now: float, seconds: float) -> int:
+        """The wall clock went back by so much, to `now`: open duties that wait, and leases, end as much earlier; how
+        many. None becomes due before `now`.
+        """
+        ...
+
     async def complete(
-        self, row: DutyRow, status: str, due_at: float, error: str | None, now: float, defect: str = ""
+        self,
+        row: DutyRow,
+        status: str,
+        due_at: float,
+        error: str | None,
+        now: float,
+        defect: str = "",
+        *,
+        held: bool = False,
     ) -> bool:
         """Write an attempt's outcome; `defect` is the class of an exception of ours. False when the fence is stale:
-        then nothing changes.
+        then nothing changes. `held`: nothing was tried; the log of attempts gets no line for the same `error` again.
         """
         ...
 

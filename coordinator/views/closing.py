@@ -67,7 +67,8 @@ def _signing(state: Competition, lane: Lane, attempt: int | None) -> str:
 def _approvals(lane: Lane, attempt: int | None, roster: tuple[str, ...]) -> dict[str, bool]:
     if attempt is None or lane.facts.get(BatchesOpen, attempt) is None:
         return {}
-    return {entry_id: closing.approved(lane, attempt, entry_id) for entry_id in roster}
+    approvers = closing.approvers(lane, attempt)
+    return {entry_id: entry_id in approvers for entry_id in roster}
 
 
 def _is_done(state: Competition) -> bool:

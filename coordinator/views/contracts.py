@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coordinator.domain.competitions.paid_out import attempt_of, pinned_of
 from coordinator.domain.competitions.states import Competition
 from coordinator.domain.facts import ContractSigned, OracleEvent
 from coordinator.domain.lane import Lane
-from coordinator.views.rosters import attempt_of, pinned_of, roster_of
+from coordinator.views.rosters import roster_of
 from coordinator.views.words import counted, sats
 from coordinator_core.competition.chain_cost import ContractShape
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from coordinator.domain.competitions import bumping, debts
+from coordinator.domain.competitions.paid_out import attempt_of
 from coordinator.domain.competitions.states import (
     Cancelled,
     CollectingEntries,
@@ -25,7 +26,7 @@ from coordinator.views.moments import Moment, moment
 from coordinator.views.participants import Awaited, EntryRow, Player, awaited, entry_rows, player_of, returned
 from coordinator.views.prices import Price, Prizes, price, prize_table
 from coordinator.views.results import Result, result
-from coordinator.views.rosters import attempt_of, roster_of
+from coordinator.views.rosters import roster_of
 from coordinator.views.words import BESIDE, STATES, STEP_NAMES, counted, role, role_rank, sats, spending
 from coordinator_core.competition.observation import ScoringRules
 from coordinator_core.competition.schedule import date_of, end_of_closing

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coordinator.domain.competitions.paid_out import pinned_of
 from coordinator.domain.competitions.states import CollectingEntries, Competition
 from coordinator.domain.facts import Ticket
 from coordinator.domain.lane import Lane
 from coordinator.engine.new_money import NewMoney, Pause
 from coordinator.views.moments import moment
-from coordinator.views.rosters import pinned_of, roster_of
+from coordinator.views.rosters import roster_of
 from coordinator.views.words import DEPENDENCIES, sats
 from coordinator_core.competition.amounts import on_chain_shares, prizes
 from coordinator_core.competition.fees import coordinator_fee, network_fee

@@ -77,6 +77,7 @@ PRIZES = {
     PrizeState.OWED: "owed by the coordinator",
     PrizeState.LAPSED: "lapsed",
     PrizeState.VOID: "void: the ticket was given back",
+    PrizeState.UNECONOMIC: "left on chain: the share is worth less than taking it costs",
 }
 
 DEPENDENCIES = {

@@ -79,8 +79,8 @@ class BudgetRow:
 class Budget:
     """One row for each number of entries, and what holds for all of them.
 
-    `minimum_entry_fee` is the least at which every output pays for its own sweep and no prize is eaten up at the ceiling;
-    `unpaused_entry_fee` the least at which tickets would still be sold at the ceiling; `route_reach` how many
+    `minimum_entry_fee` is the least at which every output pays for its own sweep and no prize is eaten up at the
+    ceiling; `unpaused_entry_fee` the least at which tickets would still be sold at the ceiling; `route_reach` how many
     routers a payout can pass for a day after the outcome.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,8 @@ OWN_MISTAKES: Final = (
     "request failed",
 )
 """Events of the coordinator's log that no fault of a service excuses."""
+SHOWN: Final = 1_500
+"""Characters of what a line of the log says, and as many of its traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +248,20 @@ def duties(recording: Recording) -> Iterator[str]:
     yield from recording.done_again()
 
 
+def _with_cause(line: str) -> str:
+    """A line of the log with the end of its traceback: what was raised stands there."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return line[:SHOWN]
+    raised = str(said.pop("exception", ""))
+    return f"{json.dumps(said)[:SHOWN]} {raised[-SHOWN:]}".rstrip()
+
+
 def log(path: Path) -> Iterator[str]:
     """No mistake of our own in the coordinator's log."""
     for line in path.read_text(errors="replace").splitlines():
         if any(f'"event": "{event}"' in line for event in OWN_MISTAKES):
-            yield line[:2_000]
+            yield _with_cause(line)
         elif line.startswith("Traceback"):
             yield "a traceback outside of the log's lines"

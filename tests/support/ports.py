@@ -4,7 +4,7 @@ an oracle's book of events. They hold data and answer from it; nothing is script
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from coordinator.ports import bitcoin as bc
@@ -204,7 +204,7 @@ class LedgerLightning:
     async def invoice(self, payment_hash: str) -> ln.HoldInvoice | None:
         return self.invoices.get(payment_hash)
 
-    async def invoice_updates(self, payment_hash: str) -> AsyncIterator[ln.InvoiceState]:
+    async def invoice_updates(self, payment_hash: str) -> AsyncGenerator[ln.InvoiceState]:
         yield self.invoices[payment_hash].state
 
     async def settle(self, preimage: Secret) -> ln.HoldInvoice:

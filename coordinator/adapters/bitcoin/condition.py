@@ -8,7 +8,7 @@ from coordinator.adapters.bitcoin import wire
 from coordinator.adapters.bitcoin.rpc import SERVICE, CoreRpc
 from coordinator.ports.bitcoin import Chain, Network
 from coordinator.ports.condition import Condition
-from coordinator.ports.faults import PortError
+from coordinator.ports.faults import PortError, Unsuitable
 
 TESTED = "31.99"
 LEAST = 28
@@ -44,10 +44,10 @@ class CoreExamination:
             chain = await self._rpc.call("getblockchaininfo", kind=_ChainInfo)
             indexes = await self._rpc.call("getindexinfo", "txindex", kind=dict[str, wire.IndexState])
         except PortError as error:
-            return Condition(SERVICE, problem=error.reason, answers=False)
+            return Condition(SERVICE, problem=error.reason, answers=False, unsuitable=isinstance(error, Unsuitable))
         version = software.name.strip("/") or str(software.version)
         if reason := _unusable(software.version, chain.chain, self._network, indexes):
-            return Condition(SERVICE, version, reason, answers=False)
+            return Condition(SERVICE, version, reason, answers=False, unsuitable=True)
         return Condition(SERVICE, version, _behind(chain, indexes), note=_note(software.version))
 
 
@@ -65,8 +65,9 @@ class EsploraExamination:
         try:
             found = await self._chain.network()
         except PortError as error:
-            return Condition(SERVICE, problem=error.reason, answers=False)
-        return Condition(SERVICE, problem=_other_network(found.value, self._network), answers=found is self._network)
+            return Condition(SERVICE, problem=error.reason, answers=False, unsuitable=isinstance(error, Unsuitable))
+        problem = _other_network(found.value, self._network)
+        return Condition(SERVICE, problem=problem, answers=not problem, unsuitable=bool(problem))
 
 
 def _unusable(version: int, chain: str, wanted: Network, indexes: dict[str, wire.IndexState]) -> str:

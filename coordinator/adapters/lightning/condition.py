@@ -6,7 +6,7 @@ from coordinator.adapters.http import CERTIFICATE
 from coordinator.adapters.lightning import refusals, versions
 from coordinator.adapters.lightning.lnd import SERVICE, LndNode
 from coordinator.ports.condition import Condition
-from coordinator.ports.faults import PortError
+from coordinator.ports.faults import PortError, Unsuitable
 from coordinator.ports.lightning import NodeInfo
 
 FRESH_CERTIFICATE = "copy the node's tls.cert again (lightning.certificate_file)"
@@ -29,7 +29,7 @@ class LndExamination:
             info = await self._node.info()
             await self._ask_rights()
         except PortError as error:
-            return Condition(SERVICE, problem=_sentence(error), answers=False)
+            return Condition(SERVICE, problem=_sentence(error), answers=False, unsuitable=isinstance(error, Unsuitable))
         return self._judge(info)
 
     async def _ask_rights(self) -> None:
@@ -42,10 +42,10 @@ class LndExamination:
         if info.network != self._network:
             found = info.network or "no network"
             reason = f"LND is on {found}, the settings say {self._network}: point both to one network"
-            return Condition(SERVICE, info.version, reason, answers=False)
+            return Condition(SERVICE, info.version, reason, answers=False, unsuitable=True)
         if self._rights:
             reason = f"the macaroon does not allow {', '.join(self._rights)}: {refusals.BAKE}"
-            return Condition(SERVICE, info.version, reason, answers=False)
+            return Condition(SERVICE, info.version, reason, answers=False, unsuitable=True)
         if not info.synced_to_chain:
             reason = f"LND is not in step with the chain, it is at block {info.block_height}: wait, or look at its log"
             return Condition(SERVICE, info.version, reason)

@@ -131,7 +131,7 @@ class LndNode:
         return Liquidity(
             outbound=Sats(sum(_spendable(c.local_balance, c.local_constraints) for c in active)),
             inbound=Sats(sum(_spendable(c.remote_balance, c.remote_constraints) for c in active)),
-            local=Sats(sum(int(channel.local_balance) for channel in listed.channels)),
+            local=Sats(sum(_local(channel) for channel in listed.channels)),
         )
 
     async def add_hold_invoice(
@@ -334,6 +334,12 @@ def _is_unknown_payment(error: TransportError) -> bool:
 
 def _spendable(balance: str, constraints: wire.ConstraintsWire | None) -> int:
     return max(0, int(balance) - (int(constraints.chan_reserve_sat) if constraints is not None else 0))
+
+
+def _local(channel: wire.ChannelWire) -> int:
+    """An outgoing payment is ours until it is settled: it comes back if it fails."""
+    under_way = sum(int(htlc.amount) for htlc in channel.pending_htlcs if not htlc.incoming)
+    return int(channel.local_balance) + under_way
 
 
 def _invoice(found: wire.InvoiceWire, payment_hash: str) -> HoldInvoice:

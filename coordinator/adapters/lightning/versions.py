@@ -27,6 +27,11 @@ def cancel_delta(version: str) -> Blocks:
     return CANCEL_DELTA_BEFORE if numbers is not None and numbers < (0, 21, 0) else CANCEL_DELTA_SINCE_0_21
 
 
+def possible_cancel_deltas(configured: Blocks | None) -> tuple[Blocks, ...]:
+    """What a node whose version is not known may have; `configured` is its `holdexpirydelta`, if that is set."""
+    return (CANCEL_DELTA_BEFORE, CANCEL_DELTA_SINCE_0_21) if configured is None else (configured,)
+
+
 def note(version: str) -> str:
     """A sentence about a release other than the tested one; nothing for that one."""
     if release(version) == release(TESTED):

@@ -40,12 +40,20 @@ class ConstraintsWire(Struct):
     chan_reserve_sat: Int64 = "0"
 
 
+class PendingHtlcWire(Struct):
+    """An HTLC of a channel that is neither settled nor failed. Satoshi, rounded down."""
+
+    incoming: bool = False
+    amount: Int64 = "0"
+
+
 class ChannelWire(Struct):
-    """One open channel. Balances leave out what HTLCs hold."""
+    """One open channel. The payer's balance leaves out what an HTLC holds, the payee's does not have it yet."""
 
     active: bool = False
     local_balance: Int64 = "0"
     remote_balance: Int64 = "0"
+    pending_htlcs: list[PendingHtlcWire] = []
     local_constraints: ConstraintsWire | None = None
     remote_constraints: ConstraintsWire | None = None
 

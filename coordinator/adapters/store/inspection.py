@@ -79,20 +79,17 @@ class Unreadable(msgspec.Struct, frozen=True):
     """Written by a later release."""
 
 
+_LIVE = """(SELECT id FROM lane WHERE quarantined_reason IS NULL
+ AND (terminal_at IS NULL OR id IN (SELECT lane FROM duty WHERE status = 'open')))"""
+"""Also of one that is over, while something is still to be done for it; as `reading.unfinished`."""
 _LIVE_ROWS = (
+    ("SELECT lane, lane AS id, state AS tag, v, data AS body FROM state_row WHERE lane IN {live}", STATES),
     (
-        "SELECT lane, lane AS id, state AS tag, v, data AS body FROM state_row WHERE lane IN "
-        "(SELECT id FROM lane WHERE terminal_at IS NULL AND quarantined_reason IS NULL)",
-        STATES,
-    ),
-    (
-        "SELECT lane, lane || '/' || kind || '/' || key AS id, kind AS tag, v, body FROM fact WHERE lane IN "
-        "(SELECT id FROM lane WHERE terminal_at IS NULL AND quarantined_reason IS NULL)",
+        "SELECT lane, lane || '/' || kind || '/' || key AS id, kind AS tag, v, body FROM fact WHERE lane IN {live}",
         FACTS,
     ),
     (
-        "SELECT lane, id, kind AS tag, v, args AS body FROM duty WHERE status = 'open' AND lane IN "
-        "(SELECT id FROM lane WHERE terminal_at IS NULL AND quarantined_reason IS NULL)",
+        "SELECT lane, id, kind AS tag, v, args AS body FROM duty WHERE status = 'open' AND lane IN {live}",
         DUTIES,
     ),
 )
@@ -104,7 +101,8 @@ def unreadable_rows(path: Path) -> Iterator[Unreadable]:
     """
     with closing(read_only(path)) as connection:
         try:
-            for query, codec in _LIVE_ROWS:
+            for rows, codec in _LIVE_ROWS:
+                query = rows.format(live=_LIVE)
                 # One that starts has hundreds of thousands, nearly always all of them good.
                 if not _all_read(connection, query, codec):
                     yield from _unread(connection, query, codec)

@@ -118,8 +118,13 @@ class OperatorQueries:
 
 async def _trouble(connection: AsyncConnection, row: Row[Any]) -> TroubleRow:
     c = t.duty_attempt.c
-    failed = select(c.ended_at).where(c.duty == row.id, c.error.is_not(None)).order_by(c.fence.desc())
-    moments = (await connection.execute(failed.limit(max(1, row.failures)))).scalars().all()
+    failed = select(c.ended_at).where(c.duty == row.id, c.error.is_not(None)).limit(1)
+    # Each attempt has a fence of its own, not each has a line. One that is under way has not failed yet.
+    first = row.fence - row.failures + (1 if row.owner is None else 0)
+    began = await connection.scalar(failed.where(c.fence >= first).order_by(c.fence))
+    if began is None:
+        # Attempts that got lost raise the fence too.
+        began = await connection.scalar(failed.order_by(c.fence.desc()))
     return TroubleRow(
         lane=row.lane,
         duty=row.id,
@@ -128,7 +133,7 @@ async def _trouble(connection: AsyncConnection, row: Row[Any]) -> TroubleRow:
         attempts=row.attempts,
         failures=row.failures,
         error=row.last_error or "",
-        since=UnixTime(int(moments[-1]) if moments else row.created_at),
+        since=UnixTime(row.created_at if began is None else int(began)),
     )
 
 

@@ -224,6 +224,9 @@ def _engine(path: Path, *, pool_size: int, read_only: bool) -> AsyncEngine:
         poolclass=AsyncAdaptedQueuePool,
         pool_size=pool_size,
         max_overflow=0,
+        # Who waits for a local file waits for its turn. With a limit, a process that was frozen for longer finds every
+        # wait overdue when it goes on, though a connection is free.
+        pool_timeout=None,
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -92,7 +92,7 @@ LEASE = (
     .values(owner=bindparam("by"), fence=t.duty.c.fence + 1, attempts=t.duty.c.attempts + 1, due_at=bindparam("until"))
     .returning(
         *(t.duty.c[name] for name in ("id", "lane", "channel", "kind", "args", "attempts", "failures", "fence", "v")),
-        *(t.duty.c.protective == 1, t.duty.c.request_id, t.duty.c.defect, t.duty.c.defects),
+        *(t.duty.c.protective == 1, t.duty.c.request_id, t.duty.c.defect, t.duty.c.defects, t.duty.c.last_error),
     )
 )
 OUTCOME = ("status", "due_at", "last_error", "failures", "defect", "defects", "done_at")

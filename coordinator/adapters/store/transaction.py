@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import func, select, text, update
+from sqlalchemy import case, func, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -181,8 +181,22 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
         done = await self._c.execute(update(t.duty).where(held, text("status = 'open'")).values(owner=None, due_at=now))
         return done.rowcount
 
+    async def set_back(self, now: float, seconds: float) -> int:
+        """One statement: a lease ends at the `due_at` of its duty."""
+        waits = (t.duty.c.due_at > now, text("status = 'open'"))
+        earlier = case((t.duty.c.due_at - seconds > now, t.duty.c.due_at - seconds), else_=now)
+        return (await self._c.execute(update(t.duty).where(*waits).values(due_at=earlier))).rowcount
+
     async def complete(
-        self, row: DutyRow, status: str, due_at: float, error: str | None, now: float, defect: str = ""
+        self,
+        row: DutyRow,
+        status: str,
+        due_at: float,
+        error: str | None,
+        now: float,
+        defect: str = "",
+        *,
+        held: bool = False,
     ) -> bool:
         """Compare-and-set on the fence."""
         failures = row.failures + 1 if error is not None else 0
@@ -191,11 +205,12 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
         outcome = (status, due_at, error, failures, defect, defects, ended)
         values = {f"new_{name}": value for name, value in zip(st.OUTCOME, outcome, strict=True)}
         attempt = {"duty": row.id, "fence": row.fence, "ended_at": now, "outcome": status, "error": error}
+        said = held and row.failures > 0 and error == row.error
 
         def write(raw: sqlite3.Connection) -> bool:
             if st.COMPLETE.run(raw, {"of": row.id, "known": row.fence, **values}).rowcount != 1:
                 return False
-            if status != "open" or error is not None:
+            if status != "open" or (error is not None and not said):
                 st.LOG_ATTEMPT.run(raw, attempt)
             return True
 

@@ -15,6 +15,7 @@ from coordinator.api.context import Api, lane_id
 from coordinator.api.documents.payouts import KeyAccepted, KeyBody, PayoutAsked, PayoutBody, PayoutStatus
 from coordinator.api.operation import Who, described
 from coordinator.domain.competitions import settling
+from coordinator.domain.competitions.paid_out import settled_state
 from coordinator.domain.competitions.states import Competition
 from coordinator.domain.facts import Entry
 from coordinator.domain.lane import Lane
@@ -22,7 +23,6 @@ from coordinator.engine.commands import payouts
 from coordinator.engine.commands.tickets import ticket_of
 from coordinator.engine.executors.contracts import signed_contract
 from coordinator.engine.executors.secret_names import entry_key_secret, payout_secret
-from coordinator.views.results import paying_out
 from coordinator_core import bolt11
 from coordinator_core.dlc.outcomes import EXPIRY, Outcome, WinCondition
 from coordinator_core.secp256k1 import SecretKey
@@ -45,7 +45,7 @@ async def show_payout(
 
 
 def _status(state: Competition, lane: Lane, entry_id: str) -> dict[str, Any]:
-    paying = paying_out(state, lane)
+    paying = settled_state(state, lane)
     if paying is None:
         return {"state": "none"}
     prize = payouts.prize_of(paying, lane, entry_id)

@@ -18,8 +18,8 @@ PAIRS_PER_ENTRY = 4
 HOUR, DAY = 3_600, 86_400
 OPEN_SECONDS = 3 * HOUR
 WEIGHTS = {1: (1,), 2: (60, 40), 3: (50, 30, 20), 4: (40, 30, 20, 10), 5: (35, 25, 20, 12, 8)}
-CLOSING = {"sealing": 20, "entries": 40, "approvals": 20, "signatures": 40, "kickoff_grace": 60}
-"""Seconds: the demo's players are at their screens."""
+CLOSING = {"sealing": 60, "entries": 60, "approvals": 120, "signatures": 60, "kickoff_grace": 60}
+"""Seconds: the demo's players are at their screens, but twenty of them share one process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from coordinator.player.play import Player
 from coordinator_core.competition.terms import Terms, decode_terms
 
 OPERATOR_COINS = 50_000_000
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS, PER_PLAYER_SECONDS = 60.0, 10.0
+"""All players of a demo share one process, and each verifies every signature."""
 POLL_SECONDS = 0.1
 ENDED = frozenset({"completed", "cancelled", "failed"})
 
@@ -34,6 +35,10 @@ class Story:
     claimed_onchain: int = 0
     """Satoshi that winners took with their own transactions."""
     _seen: str = ""
+
+    @property
+    def _patience(self) -> float:
+        return PATIENCE_SECONDS + PER_PLAYER_SECONDS * len(self.players)
 
     async def fund_operator(self) -> None:
         """Give the coordinator's wallet coins to fund contracts with."""
@@ -107,13 +112,13 @@ class Story:
     async def _confirm(self, role: str) -> None:
         """One block once the node holds the transaction of a role: stakes are paid when the expiry is in the chain."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 while True:
                     if await self._was_sent(role):
                         break
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
-            raise WorldError("competition", f"sent no {role} transaction within a minute") from None
+            raise WorldError("competition", f"sent no {role} transaction within {self._patience:.0f} s") from None
         await self.world.mine()
 
     async def _was_sent(self, role: str) -> bool:
@@ -152,7 +157,7 @@ class Story:
         """Run the players' work and tell of every state meanwhile."""
         tasks = [asyncio.create_task(one) for one in work]
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 while not all(task.done() for task in tasks):
                     await self.look()
                     await asyncio.sleep(POLL_SECONDS)
@@ -173,9 +178,9 @@ class Story:
         return state
 
     async def until(self, *states: str, each: Callable[[], Awaitable[None]] | None = None) -> str:
-        """Wait for a state. Raises WorldError when the competition ends otherwise, or nothing happens for a minute."""
+        """Wait for a state. Raises WorldError when the competition ends otherwise, or takes too long."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 while (state := await self.look()) not in states:
                     if state in ENDED:
                         raise WorldError("competition", f"is {state}, {' or '.join(states)} was expected")
@@ -183,7 +188,9 @@ class Story:
                         await each()
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
-            raise WorldError("competition", f"did not reach {' or '.join(states)} within a minute") from None
+            raise WorldError(
+                "competition", f"did not reach {' or '.join(states)} within {self._patience:.0f} s"
+            ) from None
         return state
 
     async def expire(self) -> None:

@@ -18,12 +18,12 @@ from coordinator.adapters.lightning.credentials import tls_for
 from coordinator.cli.doctor.report import Check, Verdict
 from coordinator.config.settings import Settings
 from coordinator.ports.bitcoin import Chain
+from coordinator.ports.clock import MOST_SKEW
 from coordinator.ports.faults import PortError
 from coordinator_core.errors import CoreError, Fault
 from coordinator_core.units import UnixTime
 
 NOTICED_SKEW: Final = 5
-MOST_SKEW: Final = 60
 PATIENCE_SECONDS: Final = 3.0
 LET_IT_FOLLOW: Final = "let this machine follow a time server: signed requests are good for a minute"
 

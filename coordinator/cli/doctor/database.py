@@ -14,7 +14,7 @@ from coordinator.adapters.secrets import SealedSecrets, open_seed, unopened
 from coordinator.adapters.store.inspection import inspect_database, read_only
 from coordinator.cli.doctor.report import Check, Verdict
 from coordinator.domain.facts import Published
-from coordinator.engine.money.handshake import HOUSE
+from coordinator.engine.components import HOUSE
 from coordinator.engine.operators.acting import Verb
 from coordinator_core.competition.terms import Terms, decode_terms
 from coordinator_core.errors import CoreError

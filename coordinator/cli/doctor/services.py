@@ -13,11 +13,12 @@ from coordinator.adapters.clock import SystemClock
 from coordinator.adapters.keymeld import KeymeldGateway
 from coordinator.adapters.lightning.condition import LndExamination
 from coordinator.adapters.oracle import NoaaOracle, NoaaSettings
-from coordinator.cli.doctor.clock import LET_IT_FOLLOW, MOST_SKEW, NOTICED_SKEW, behind_the_chain, judge, skews
+from coordinator.cli.doctor.clock import LET_IT_FOLLOW, NOTICED_SKEW, behind_the_chain, judge, skews
 from coordinator.cli.doctor.report import Check, Verdict
 from coordinator.cli.doctor.reservations import reserved
 from coordinator.config.settings import Settings
 from coordinator.ports.bitcoin import Network
+from coordinator.ports.clock import MOST_SKEW
 from coordinator.ports.condition import Condition
 from coordinator.ports.faults import PortError
 from coordinator_core.competition.terms import Terms

@@ -30,6 +30,7 @@ _ENDINGS: Final = {
     "OWED": "owed to you by the coordinator: keep the state file with its receipts, and watch again to be paid",
     "VOID": "void: your ticket was given back",
     "ONCHAIN": "not paid over Lightning in time",
+    "UNECONOMIC": "not paid over Lightning in time; your share on chain is worth less than taking it costs",
     "lost": "no prize this time",
     "none": "it ended without a contract; your ticket is given back",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from coordinator.domain.competitions import cancelling, closing, debts, settling
+from coordinator.domain.competitions.paid_out import ticket_state
 from coordinator.domain.competitions.states import (
     AwaitingAttestation,
     AwaitingEscrow,
@@ -50,7 +51,6 @@ from coordinator.domain.facts import (
     Published,
     Queued,
     SessionOpen,
-    Ticket,
 )
 from coordinator.domain.lane import Lane
 from coordinator.domain.seats import seated, short_holds
@@ -284,28 +284,17 @@ def _funding_broadcasted(state: FundingBroadcasted, lane: Lane) -> Step[Competit
 
 def _conflict(state: FundingBroadcasted | AwaitingAttestation | Settling, lane: Lane) -> str | None:
     """The transaction that spends an input of the funding instead of it, with required_confirmations."""
-    pin = lane.facts.get(Pinned, state.attempt)
-    for outpoint in pin.inputs if pin is not None else ():
-        seen = lane.world.spent.get(outpoint)
-        deep = lane.world.spend_depth(outpoint) >= lane.terms.contract.required_confirmations
-        if seen is not None and seen.txid != state.funding_txid and deep:
-            return seen.txid
-    return None
+    by_txid = closing.spent_deep(lane, state.attempt)
+    return None if by_txid == state.funding_txid else by_txid
 
 
 def _funding_confirmed(state: FundingConfirmed, lane: Lane) -> Step[Competition] | None:
     if lane.world.confirmations(state.funding_txid) == 0:
         return state.unconfirmed()
-    states = {e: _ticket_state(lane, e) for e in state.roster}
+    states = {e: ticket_state(lane, e) for e in state.roster}
     if any(s not in (HoldState.SETTLED, HoldState.CANCELED) for s in states.values()):
         return None
     return state.tickets_settled(tuple(e for e in state.roster if states[e] is HoldState.CANCELED))
-
-
-def _ticket_state(lane: Lane, entry_id: str) -> HoldState | None:
-    ticket = lane.facts.get(Ticket, entry_id)
-    invoice = None if ticket is None else lane.invoice_of(ticket)
-    return None if invoice is None else invoice.state
 
 
 def _awaiting_attestation(state: AwaitingAttestation, lane: Lane) -> Step[Competition] | None:

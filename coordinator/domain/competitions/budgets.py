@@ -63,7 +63,7 @@ def budget(state: Competition, lane: Lane, entered_at: UnixTime) -> Deadline:
         case OutcomeBroadcasted() | ExpiryBroadcasted() | DeltaBroadcasted():
             return _settling(state, lane, entered_at)
         case Returning():
-            return _within(lane, entered_at, OUTSIDE_TERMS)
+            return _within(lane, entered_at, UNCONFIRMED if closing.may_appear(lane) else OUTSIDE_TERMS)
         case Completed() | Cancelled() | Failed():
             return Deadline()
         case _:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from coordinator.domain.facts import (
     Approval,
     ApprovalSpent,
@@ -10,11 +12,13 @@ from coordinator.domain.facts import (
     BatchesOpen,
     BatchHung,
     BatchSigned,
+    Built,
     CoinsReleased,
     EntriesPosted,
     Forwarded,
     HoldsRead,
     Outage,
+    Pinned,
     Ready,
     Registered,
     Seal,
@@ -119,18 +123,23 @@ def ready_players(lane: Lane, attempt: int) -> frozenset[str]:
     """
     current = tuple(sorted(batch.session_id for batch in open_batches(lane, attempt)))
     said = {f.entry_id for f in lane.facts.of_attempt(Ready, attempt) if tuple(sorted(f.sessions)) == current}
-    given = {f.entry_id for f in lane.facts.of_attempt(Approval, attempt)}
-    return frozenset(said | {e for e in given if approved(lane, attempt, e)})
+    return frozenset(said) | approvers(lane, attempt)
 
 
-def approved(lane: Lane, attempt: int, entry_id: str) -> bool:
-    """True when a player handed over its approval of every session in force: handed over valid in time = approved."""
-    given = {f.session_id for f in lane.facts.of_attempt(Approval, attempt) if f.entry_id == entry_id}
-    passed_on = {f.session_id for f in lane.facts.of_attempt(Forwarded, attempt) if f.entry_id == entry_id}
-    return all(
-        batch.session_id in given | passed_on and not forfeited(lane, attempt, batch.session_id, entry_id)
-        for batch in open_batches(lane, attempt)
-    )
+def approvers(lane: Lane, attempt: int) -> frozenset[str]:
+    """Players who handed over their approval of every session in force: handed over valid in time = approved."""
+    given: defaultdict[str, set[str]] = defaultdict(set)
+    for fact in (*lane.facts.of_attempt(Approval, attempt), *lane.facts.of_attempt(Forwarded, attempt)):
+        given[fact.entry_id].add(fact.session_id)
+    current = {batch.session_id for batch in open_batches(lane, attempt)}
+    return frozenset(e for e, sessions in given.items() if current <= sessions) - forfeiters(lane, attempt)
+
+
+def forfeiters(lane: Lane, attempt: int) -> frozenset[str]:
+    """Players who forfeited a session in force: they cannot approve it any more."""
+    current = {batch.session_id for batch in open_batches(lane, attempt)}
+    spent = lane.facts.of_attempt(ApprovalSpent, attempt)
+    return frozenset(f.entry_id for f in spent if f.header_used and f.session_id in current)
 
 
 def forfeited(lane: Lane, attempt: int, session_id: str, entry_id: str) -> bool:
@@ -153,7 +162,7 @@ def absent_at_approval(lane: Lane, attempt: int, roster: tuple[str, ...]) -> fro
     """Players who keep the others waiting: those who are not ready, then those who did not approve every session in
     force. Nobody is asked to approve before all are ready, so who is ready is not absent while others are not.
     """
-    silent = frozenset(e for e in roster if not approved(lane, attempt, e))
+    silent = frozenset(roster) - approvers(lane, attempt)
     return silent - ready_players(lane, attempt) or silent
 
 
@@ -201,6 +210,27 @@ def coins_to_release(lane: Lane, before: int = ATTEMPTS + 1) -> tuple[int, ...]:
     """Attempts before `before` that may have reserved coins which were not given back yet."""
     begun = (posted.attempt for posted in lane.facts.all(EntriesPosted))
     return tuple(a for a in sorted(begun) if a < before and lane.facts.get(CoinsReleased, a) is None)
+
+
+def spent_deep(lane: Lane, attempt: int) -> str | None:
+    """The transaction that spends an input of an attempt's funding with required_confirmations: the funding itself, or
+    another, after which it can never confirm.
+    """
+    pin = lane.facts.get(Pinned, attempt)
+    for outpoint in pin.inputs if pin is not None else ():
+        seen = lane.world.spent.get(outpoint)
+        if seen is not None and lane.world.spend_depth(outpoint) >= lane.terms.contract.required_confirmations:
+            return seen.txid
+    return None
+
+
+def may_appear(lane: Lane) -> tuple[int, ...]:
+    """Attempts whose funding was signed and may still confirm: no coin of theirs is free before one is taken back."""
+    return tuple(
+        attempt
+        for attempt in coins_to_release(lane)
+        if lane.facts.get(Built, f"funding/{attempt}") is not None and spent_deep(lane, attempt) is None
+    )
 
 
 def next_roster(lane: Lane, attempt: int, roster: tuple[str, ...], absent: frozenset[str]) -> tuple[str, ...]:

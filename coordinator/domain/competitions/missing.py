@@ -159,10 +159,8 @@ def _approvals(attempt: int, lane: Lane, absent: frozenset[str], opened: UnixTim
         yield from _players(Phase.COMPARE, unready, ends, opened)
         return
     all_ready = max((fact.at for fact in lane.facts.of_attempt(Ready, attempt)), default=opened)
-    batches = closing.open_batches(lane, attempt)
-    # Who forfeited a session cannot approve it any more.
-    lost = {e for e in absent if any(closing.forfeited(lane, attempt, b.session_id, e) for b in batches)}
-    yield from _players(Phase.APPROVE, absent - lost, ends, UnixTime(max(opened, all_ready)))
+    able = absent - closing.forfeiters(lane, attempt)
+    yield from _players(Phase.APPROVE, able, ends, UnixTime(max(opened, all_ready)))
 
 
 def _players(phase: Phase, entries: frozenset[str], ends: UnixTime, since: UnixTime) -> Iterator[Awaited]:
@@ -217,6 +215,8 @@ def _returning(lane: Lane) -> Iterator[Awaited]:
         yield Awaited(Phase.PAY_PRIZE, Party.LIGHTNING, None)
     elif debts.unrecorded(lane):
         yield Awaited(Phase.RECORD_DEBTS, Party.COORDINATOR, None)
+    elif closing.may_appear(lane):
+        yield Awaited(Phase.CONFIRM_RETURN, Party.CHAIN, None)
     else:
         yield Awaited(Phase.RELEASE_COINS, Party.COORDINATOR, None)
 

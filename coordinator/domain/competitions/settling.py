@@ -33,7 +33,9 @@ from coordinator_core.competition.payouts import payouts_at
 from coordinator_core.competition.schedule import BLOCK_SECONDS
 from coordinator_core.units import Blocks, Height, Sats
 
-FINAL = frozenset({PrizeState.PAID, PrizeState.CLAIMED, PrizeState.OWED, PrizeState.LAPSED, PrizeState.VOID})
+FINAL = frozenset(PrizeState) - {
+    *(PrizeState.CLAIMABLE, PrizeState.PAYING, PrizeState.UNKNOWN, PrizeState.ONCHAIN),
+}
 BLOCKS_BEFORE_CLAIM = 13
 SECONDS_BEFORE_EXPIRY = 36 * BLOCK_SECONDS
 """No prize is paid of an outcome that has less time than this to confirm: the expiry might pay it again."""
@@ -111,9 +113,10 @@ def _prize(lane: Lane, state: Settled, share: Share) -> Prize:
         return Prize(share, on_chain, payout)
     if payout is not None and payout.state in (PrizeState.PAYING, PrizeState.UNKNOWN):
         return Prize(share, payout.state, payout)
-    if lightning_window(lane, state) <= 0:
-        return Prize(share, PrizeState.ONCHAIN, payout)
-    return Prize(share, PrizeState.CLAIMABLE, payout)
+    if lightning_window(lane, state) > 0:
+        return Prize(share, PrizeState.CLAIMABLE, payout)
+    left = isinstance(state, DeltaBroadcasted) and uneconomic(lane, share.entry_id)
+    return Prize(share, PrizeState.UNECONOMIC if left else PrizeState.ONCHAIN, payout)
 
 
 def _spent_share(lane: Lane, state: Settled, share: Share) -> PrizeState | None:
@@ -123,8 +126,8 @@ def _spent_share(lane: Lane, state: Settled, share: Share) -> PrizeState | None:
     if lane.world.spend_depth(outpoint) < lane.terms.contract.required_confirmations:
         return None
     spender = lane.world.spent[outpoint].txid
-    ours = _ours(lane, state, *(f"sweep:{how}:{share.entry_id}" for how in SWEEPS))
-    return PrizeState.OWED if spender in ours else PrizeState.CLAIMED
+    swept = ours(lane, state, *(f"sweep:{how}:{share.entry_id}" for how in SWEEPS))
+    return PrizeState.OWED if spender in swept else PrizeState.CLAIMED
 
 
 def claim_height(lane: Lane, state: Settled) -> Height:
@@ -143,11 +146,13 @@ def lightning_window(lane: Lane, state: Settled) -> Blocks:
 
 
 def closable(lane: Lane, state: Settled) -> bool:
-    """True when every winner of the outcome was paid and gave its entry key: one transaction takes everything back."""
+    """True when every winner of the outcome was paid and gave its entry key: one transaction takes everything back.
+    Where that would cost more than it brings, the output is split, and each share has its own end.
+    """
     listed = prizes(lane, state)
     paid = all(prize.state is PrizeState.PAID for prize in listed)
     keys = all(lane.facts.get(EntryKeyHeld, prize.share.entry_id) is not None for prize in listed)
-    return paid and keys and not _closed_another(lane, state)
+    return paid and keys and not _closed_another(lane, state) and not _is_dust(lane, "close")
 
 
 def _closed_another(lane: Lane, state: Settled) -> bool:
@@ -218,14 +223,16 @@ def paying_out(state: OutcomeBroadcasted | ExpiryBroadcasted, lane: Lane) -> Ste
         return None
     spender = lane.world.spent.get(f"{txid}:0")
     split = lane.facts.get(Sent, "split")
-    if spender is not None and spender.txid in _ours(lane, state, "close", "reclaim"):
+    if spender is None and _is_dust(lane, "reclaim") and reclaim_due(lane, state):
+        return state.closed()
+    if spender is not None and spender.txid in ours(lane, state, "close", "reclaim"):
         return state.closed() if lane.world.spend_depth(f"{txid}:0") >= needed else None
     if spender is not None:
         return state.split(spender.txid)
     return state.split(split.txid) if split is not None else None
 
 
-def _ours(lane: Lane, state: Settled, *roles: str) -> frozenset[str]:
+def ours(lane: Lane, state: Settled, *roles: str) -> frozenset[str]:
     """Every txid under which we signed a transaction of these roles: a fee bump may have signed it again."""
     keys = {f"{role}/{state.attempt}" for role in roles}
     built = (lane.facts.get(Built, key) for key in keys)
@@ -273,8 +280,11 @@ def decided(lane: Lane, state: Settled) -> bool:
 
 def uneconomic(lane: Lane, entry_id: str) -> bool:
     """True when taking a share back would cost more than it holds: recorded once, never tried again."""
-    roles = (f"sweep:{how}:{entry_id}" for how in SWEEPS)
-    return any(lane.facts.get(NeedsOperator, f"dust/{role}") is not None for role in roles)
+    return any(_is_dust(lane, f"sweep:{how}:{entry_id}") for how in SWEEPS)
+
+
+def _is_dust(lane: Lane, role: str) -> bool:
+    return lane.facts.get(NeedsOperator, f"dust/{role}") is not None
 
 
 def outputs_settled(state: DeltaBroadcasted, lane: Lane) -> bool:

@@ -81,7 +81,7 @@ def _of_state(state: Competition, lane: Lane) -> Iterable[d.Duty]:
         case OutcomeBroadcasted() | ExpiryBroadcasted() | DeltaBroadcasted():
             return _settling(state, lane)
         case Returning():
-            return (*_debts(lane), *_release(lane))
+            return (*_debts(lane), *_taken_back(lane), *_release(lane))
         case Completed() | Cancelled() | Failed():
             return ()
         case _:
@@ -106,8 +106,18 @@ def _opening(state: Opening, lane: Lane) -> Iterator[d.Duty]:
 
 
 def _release(lane: Lane, before: int = ATTEMPTS + 1) -> Iterator[d.Duty]:
+    held = closing.may_appear(lane)
     for attempt in closing.coins_to_release(lane, before):
-        yield d.ReleaseCoins(attempt=attempt)
+        if attempt not in held:
+            yield d.ReleaseCoins(attempt=attempt)
+
+
+def _taken_back(lane: Lane) -> Iterator[d.Duty]:
+    """A funding that was signed and given up: whoever has it can no longer use it once a coin of it is spent."""
+    for attempt in closing.may_appear(lane):
+        signed = lane.facts.get(ContractSigned, attempt)
+        contract = "" if signed is None else signed.blob
+        yield d.Broadcast(role=f"take-back/{attempt}", attempt=attempt, contract=contract)
 
 
 def _debts(lane: Lane) -> Iterator[d.Duty]:

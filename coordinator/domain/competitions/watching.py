@@ -104,7 +104,8 @@ def _of_state(state: Competition, lane: Lane) -> Deadline:
     if isinstance(state, CollectingEntries):
         return Deadline(domain=lane.terms.schedule.entries_close)
     if isinstance(state, Returning):
-        return Deadline()
+        waits = bool(closing.may_appear(lane))
+        return Deadline(height=_next_block(lane), domain=bumping.look_again(lane)) if waits else Deadline()
     if isinstance(state, FundingBroadcasted | FundingConfirmed):
         patience = bumping.look_again(lane)
         return Deadline(height=_next_block(lane), domain=patience if has_left(lane) else _next_date(lane, patience))

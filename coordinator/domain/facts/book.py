@@ -132,7 +132,9 @@ class FactBook:
 
     def of_attempt(self, kind: type[F], attempt: int) -> tuple[F, ...]:
         """All facts of a kind that belong to an attempt, ordered by key."""
-        return tuple(fact for fact in self.all(kind) if getattr(fact, "attempt", None) == attempt)
+        known = self._by_kind.get(kind.kind(), {})
+        chosen = sorted(key for key, fact in known.items() if getattr(fact, "attempt", None) == attempt)
+        return tuple(cast(F, known[key]) for key in chosen)
 
     def __iter__(self) -> Iterator[Fact]:
         for kind in sorted(self._by_kind):

@@ -9,7 +9,7 @@ from coordinator_core.units import Height, Sats, UnixTime
 
 
 class CoinsReleased(AttemptFact, frozen=True, kw_only=True, tag="coins_released"):
-    """The coins an ended attempt had reserved are free again, or stay reserved because its funding was signed."""
+    """The coins an ended attempt had reserved are free again: its funding was never signed, or can never confirm."""
 
 
 class Built(AttemptFact, frozen=True, kw_only=True, tag="built"):

@@ -21,6 +21,8 @@ class PrizeState(StrEnum):
     OWED = "OWED"
     LAPSED = "LAPSED"
     VOID = "VOID"
+    UNECONOMIC = "UNECONOMIC"
+    """Unpaid, and our reclaim would cost more than the share holds: it stays the winner's, and no debt."""
 
 
 class Payout(Fact, frozen=True, kw_only=True, tag="payout"):

@@ -147,6 +147,8 @@ class ChainLoop:
             await tx.wake_lanes(sorted(lanes), InboxClass.BLOCK, "chain", "reorg", wall)
             if base is not None:
                 await tx.add_block(base)
+        # Until the new tip is read nobody may count by the height that was just dropped.
+        self._clock.moved(None)
         self._vitals.meters.reorgs.add()
         self._stands(await self._store.tip(), moved=True)
         self._wakeups.apply.set()

@@ -25,6 +25,12 @@ MAX_OPEN_RESERVATIONS = 4
 """Reservations for each seat that may be open at once: late payments are canceled, squatters do not block."""
 
 
+class ReservationLapsed(Conflict):
+    """Nobody signed in time: the price of a reservation holds as long as an invoice would."""
+
+    code = "competition.reservation_lapsed"
+
+
 def ticket_of(lane: Lane, entry_id: str, player: str) -> Ticket:
     """A player's own ticket. Raises InvalidInput for another's or an unknown one: the same words for both."""
     ticket = lane.facts.get(Ticket, entry_id)
@@ -153,6 +159,7 @@ def hand_in(
         if known is not None and known.signed_event == event.to_json().decode():
             return Decision([], answer)
         _require_open(state, lane)
+        _require_fresh(ticket, lane)
         money.price(lane.terms)
         _require_same_player_values(known, entry.keys, entry.payout_hash, entry.slot_key, entry.commitment)
         if any(key[-32:] in {own[-32:] for own in own_keys} for key in (*entry.keys, entry.slot_key)):
@@ -170,6 +177,14 @@ def hand_in(
         return Decision([fact], answer, _resources(fact))
 
     return decide
+
+
+def _require_fresh(ticket: Ticket, lane: Lane) -> None:
+    """Else a reservation would be an option on the network fee, for as long as tickets are sold."""
+    if lane.world.wall >= ticket.reserved_at + INVOICE_SECONDS:
+        raise ReservationLapsed(
+            "entry", "was reserved more than ten minutes ago", "renew it: the price may be another", fault=Fault.PLAYER
+        )
 
 
 def _require_same_player_values(

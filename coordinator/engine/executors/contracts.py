@@ -7,9 +7,11 @@ from functools import lru_cache
 
 import msgspec
 
+from coordinator.domain.competitions import closing
 from coordinator.domain.duties import AssembleContract, PinContract, ReleaseCoins
 from coordinator.domain.facts import (
     BatchSigned,
+    Built,
     CoinsReleased,
     ContractSigned,
     KickOffHeld,
@@ -28,12 +30,14 @@ from coordinator_core.competition.fees import FeeMarket
 from coordinator_core.competition.kickoff import KickOff, Means, kick_off
 from coordinator_core.dlc.contract import Contract
 from coordinator_core.dlc.outcomes import EXPIRY
+from coordinator_core.dlc.parameters import ContractParameters
 from coordinator_core.dlc.serialization import parameters_from_json, parameters_to_json
 from coordinator_core.dlc.signed import SignedContract
 from coordinator_core.dlc.verification import assemble
 from coordinator_core.errors import Misuse, Refused
 from coordinator_core.oracle.locking import locking_points
 from coordinator_core.transaction import OutPoint, txid_from_hex
+from coordinator_core.units import UnixTime
 
 FEE_TARGET_BLOCKS = 6
 CONTRACTS_KEPT = 32
@@ -124,7 +128,7 @@ class PinContractExecutor:
         # Pinned as text first: a second try after a crash must not build other parameters at another fee rate.
         text = await s.pinned(task.id, "parameters", lambda: self._parameters(lane, duty, made).encode())
         parameters = parameters_from_json(text)
-        script = Contract.build(parameters, OutPoint(bytes(32), 0)).funding_output.script_pubkey
+        script = await asyncio.to_thread(_funding_script, parameters)
         earlier = [pin.inputs for pin in lane.facts.all(Pinned) if await funding_was_signed(s, lane.id, pin.attempt)]
         plan = await s.wallet.plan_funding(
             lane.id,
@@ -161,6 +165,11 @@ class PinContractExecutor:
                 fee_rate=made.fee_rate,
             )
         )
+
+
+def _funding_script(parameters: ContractParameters) -> bytes:
+    """The whole contract is built: one that cannot be must not take coins. Raises InvalidInput or Refused."""
+    return Contract.build(parameters, OutPoint(bytes(32), 0)).funding_output.script_pubkey
 
 
 def _outpoint(text: str) -> tuple[str, int]:
@@ -203,14 +212,23 @@ class AssembleContractExecutor:
 
 
 class ReleaseCoinsExecutor:
-    """Give the coins of an ended attempt back, unless its funding was ever signed."""
+    """Give the coins of an ended attempt back. Of one whose funding was ever signed only once a spend of one of them is
+    deep enough: what was signed may appear as long as it can confirm, and must not meet a coin in another contract.
+    """
 
     def __init__(self, services: Services) -> None:
         self._s = services
 
     async def __call__(self, task: Task[ReleaseCoins]) -> Outcome:
         """See duty.Executor."""
-        duty = task.duty
-        if not await funding_was_signed(self._s, task.lane.id, duty.attempt):
-            await self._s.wallet.release(task.lane.id, funding_purpose(duty.attempt))
-        return Done([CoinsReleased(attempt=duty.attempt)])
+        lane, attempt = task.lane, task.duty.attempt
+        if closing.spent_deep(lane, attempt) is None and await funding_was_signed(self._s, lane.id, attempt):
+            # Signed in the moment in which it was given up: with this its coin is taken back first.
+            pin = pinned(lane, attempt)
+            return Done([_built(pin, lane.world.now)])
+        await self._s.wallet.release(lane.id, funding_purpose(attempt))
+        return Done([CoinsReleased(attempt=attempt)])
+
+
+def _built(pin: Pinned, now: UnixTime) -> Built:
+    return Built(attempt=pin.attempt, role="funding", txid=pin.funding_txid, spends=pin.inputs[0], at=now)

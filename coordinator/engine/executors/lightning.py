@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 
 from coordinator.domain.competitions.states import (
     Competition,
@@ -25,8 +26,10 @@ from coordinator.domain.facts import (
     Ticket,
 )
 from coordinator.domain.lane import Lane
+from coordinator.domain.protection import has_left
 from coordinator.domain.seats import blocks_left, blocks_needed
 from coordinator.engine.duty import Again, Done, Outcome, Task
+from coordinator.engine.executors.contracts import funding_duty
 from coordinator.engine.executors.secret_names import ticket_secret
 from coordinator.engine.executors.services import Services
 from coordinator.engine.new_money import NewMoney
@@ -77,7 +80,8 @@ class CreateInvoiceExecutor:
         made = await self._s.lightning.invoice(duty.payment_hash)
         if made is None:
             if pauses := self._new_money().pauses(lane.terms):
-                return Again(PAUSED_SECONDS, reason=f"new money pauses: {pauses[0].dependency} {pauses[0].reason}")
+                reason = f"new money pauses: {pauses[0].dependency} {pauses[0].reason}"
+                return Again(PAUSED_SECONDS, reason=reason, held=True)
             made = await self._s.lightning.add_hold_invoice(
                 duty.payment_hash,
                 ticket.price,
@@ -111,9 +115,10 @@ class WatchInvoiceExecutor:
 
     async def _changed(self, before: Invoice) -> bool:
         """Wait until the stream shows another state, a while at most; False when there is no stream to listen to."""
+        updates = self._s.lightning.invoice_updates(before.payment_hash)
         try:
-            async with asyncio.timeout(STREAM_SECONDS):
-                async for state in self._s.lightning.invoice_updates(before.payment_hash):
+            async with asyncio.timeout(STREAM_SECONDS), aclosing(updates):
+                async for state in updates:
                     if state.value != before.state.value:
                         return True
         except TimeoutError:
@@ -168,9 +173,18 @@ class DecideHoldsExecutor:
     async def __call__(self, task: Task[DecideHolds]) -> Outcome:
         """See duty.Executor."""
         status = await self._s.chain.transaction_status(task.duty.funding_txid)
-        settle = status.place is not Place.UNKNOWN
+        settle = status.place is not Place.UNKNOWN or await self._announced(task)
         decided = HoldsDecided(attempt=task.duty.attempt, settle=settle, at_height=task.lane.world.tip)
         return Done([decided])
+
+    async def _announced(self, task: Task[DecideHolds]) -> bool:
+        """A node that was just started may have lost its mempool, and others have the funding all the same. One that
+        never left is not sent here: that would be its first broadcast, past its deadline.
+        """
+        raw = await self._s.store.pinned(funding_duty(task.lane.id, task.duty.attempt), "raw")
+        if raw is None or not has_left(task.lane):
+            return False
+        return (await self._s.chain.broadcast(raw)).in_node
 
 
 class SettleInvoiceExecutor:

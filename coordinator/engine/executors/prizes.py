@@ -52,7 +52,7 @@ class PayPrizeExecutor:
         known = await self._known(payout)
         if known.state in (PaymentState.NEVER_SENT, PaymentState.FAILED) and not _is_final(known):
             if task.held is not None and not self._is_over(task, payout):
-                return Again(SLOW_POLL_SECONDS, reason=task.held)
+                return Again(SLOW_POLL_SECONDS, reason=task.held, held=True)
             if _settled(task.state) and not settling.decided(task.lane, task.state):
                 return Again(_pause(task))
             known = await self._send(task, payout) or known

@@ -163,6 +163,7 @@ class Audit:
             Bucket.OWED: sum(one.owed for one in books),
             Bucket.PAID: sum(one.paid for one in books),
             Bucket.SWEPT: sum(one.swept for one in books),
+            Bucket.LEFT: sum(one.left for one in books),
         }
         self.buckets.update({bucket: Known(amount, now) for bucket, amount in sums.items()})
 

@@ -6,9 +6,10 @@ Derived from facts and from what the services say, at each look; nothing here is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coordinator.domain.competitions import debts, settling
+from coordinator.domain.competitions.paid_out import roster_of, settled_state
 from coordinator.domain.competitions.states import (
     AwaitingAttestation,
     Competition,
@@ -20,7 +21,6 @@ from coordinator.domain.competitions.states import (
 from coordinator.domain.facts import HoldState, Invoice, Payout, PrizeState
 from coordinator.domain.lane import Lane
 from coordinator.engine.money.imbalances import with_contract, without_contract
-from coordinator.engine.money.paid_out import made, roster_of, settled_state
 from coordinator_core.units import Sats
 
 FUNDED = FundingConfirmed | AwaitingAttestation | settling.Settled | Completed
@@ -36,6 +36,8 @@ class LaneBooks:
     owed: int = 0
     paid: int = 0
     swept: int = 0
+    left: int = 0
+    """Shares that stay on chain because taking them would cost more than they hold: nobody's."""
     unpaid: int = 0
     """Prizes, or the pool before there are any, that nobody has got yet: a liability."""
     settled_early: int = 0
@@ -69,32 +71,33 @@ def _funded(state: Competition, lane: Lane, *, held: int, owed: int, paid: int) 
     pool = len(roster) * lane.terms.money.entry_fee
     if isinstance(state, FundingConfirmed | AwaitingAttestation):
         return LaneBooks(held=held, in_contract=pool, owed=owed, paid=paid, unpaid=pool, faults=faults)
-    settled = settled_state(state, lane, roster)
+    settled = settled_state(state, lane)
     if settled is None:
         return LaneBooks(held=held, owed=owed, paid=paid, faults=faults)
-    standing = swept = unpaid = lost = 0
+    standing = swept = left = unpaid = lost = 0
     for prize in settling.prizes(lane, settled):
         gross = prize.share.gross
         ours = _taken(lane, settled, prize)
-        standing += gross if ours is None and not isinstance(state, Completed) else 0
+        is_left = prize.state is PrizeState.UNECONOMIC
+        standing += gross if ours is None and not is_left and not isinstance(state, Completed) else 0
         swept += gross if ours else 0
+        left += gross if is_left else 0
         unpaid += gross if prize.state not in settling.FINAL and not isinstance(state, Completed) else 0
         lost += prize.share.net if _is_owed(state, prize, ours=ours) else 0
-    return LaneBooks(
-        held=held, in_contract=standing, owed=owed + lost, paid=paid, swept=swept, unpaid=unpaid, faults=faults
-    )
+    taken = LaneBooks(held=held, owed=owed + lost, paid=paid, swept=swept, left=left, faults=faults)
+    return replace(taken, in_contract=standing, unpaid=unpaid)
 
 
 def _taken(lane: Lane, state: settling.Settled, prize: settling.Prize) -> bool | None:
     """Whether we took the output of a prize; None while nobody has."""
     outcome = settling.outcome_txid(lane, state)
     closed = lane.world.spent.get(f"{outcome}:0")
-    if closed is not None and closed.txid in made(lane, state, "close", "reclaim"):
+    if closed is not None and closed.txid in settling.ours(lane, state, "close", "reclaim"):
         return True
     split = getattr(state, "split_txid", None)
     seen = lane.world.spent.get(f"{split}:{prize.share.vout}")
     roles = (f"sweep:{how}:{prize.share.entry_id}" for how in settling.SWEEPS)
-    return None if seen is None else seen.txid in made(lane, state, *roles)
+    return None if seen is None else seen.txid in settling.ours(lane, state, *roles)
 
 
 def _is_owed(state: Competition, prize: settling.Prize, *, ours: bool | None) -> bool:

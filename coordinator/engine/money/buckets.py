@@ -20,6 +20,8 @@ class Bucket(StrEnum):
     """Prizes paid over Lightning."""
     SWEPT = "swept"
     """Prizes whose outputs we took: after the payment, or unclaimed."""
+    LEFT = "left"
+    """Shares that stay on chain because taking them would cost more than they hold: nobody's."""
     WALLET = "wallet"
     """Confirmed coins of the on-chain wallet."""
     RESERVED = "reserved"

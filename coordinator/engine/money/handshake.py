@@ -13,9 +13,11 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
+from coordinator.engine.components import HOUSE
 from coordinator.engine.executors.services import Services
 from coordinator.engine.new_money import Pause
 from coordinator.engine.operators.freezing import Freezer
+from coordinator.ports.clock import MOST_SKEW
 from coordinator.ports.faults import PortError
 from coordinator.ports.keymeld import Capabilities, SessionLimits
 from coordinator.ports.oracle import OracleSource
@@ -25,13 +27,9 @@ from coordinator_core.competition.terms import Terms
 from coordinator_core.errors import CoreError
 from coordinator_core.units import UnixTime
 
-HOUSE: Final = "house"
-"""Pins of the house stand under this name."""
 NEEDED: Final = frozenset({"service_participation", "user_authentication"})
 """Features of a gateway without which no competition can be played."""
 UNKNOWN: Final = "has not said yet what it can do"
-MOST_SKEW: Final = 60
-"""Seconds. Players sign their requests for a minute; keymeld takes five."""
 PATIENCE_SECONDS: Final = 30.0
 
 log = structlog.get_logger()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from coordinator.domain.competitions import debts, settling
+from coordinator.domain.competitions.paid_out import roster_of, settled_state, ticket_state
 from coordinator.domain.competitions.states import Cancelled, Competition, Failed, FundingConfirmed
 from coordinator.domain.facts import HoldState, Invoice, Owed, Payout, PrizeState, Ticket
 from coordinator.domain.lane import Lane
-from coordinator.engine.money.paid_out import roster_of, settled_state, ticket_state
 
 
 def without_contract(state: Competition, lane: Lane) -> Iterator[str]:
@@ -52,7 +52,7 @@ def _prizes(state: Competition, lane: Lane, roster: tuple[str, ...]) -> Iterator
     paid = [payout for payout in lane.facts.all(Payout) if payout.state is PrizeState.PAID]
     if not paid:
         return
-    settled = settled_state(state, lane, roster)
+    settled = settled_state(state, lane)
     if settled is None:
         yield "a prize was paid before the outcome"
         return

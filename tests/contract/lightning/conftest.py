@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import itertools
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -77,8 +77,8 @@ class Network:
         """Wait on the stream for a state, then look it up: the lookup is the truth."""
         owner = node or self.ours
         try:
-            async with asyncio.timeout(PATIENCE):
-                async for seen in owner.invoice_updates(self.hash(number)):
+            async with asyncio.timeout(PATIENCE), aclosing(owner.invoice_updates(self.hash(number))) as states:
+                async for seen in states:
                     if seen is state:
                         break
         except TimeoutError:

@@ -18,6 +18,8 @@ from tests.contract.lightning.owners import EmbeddedOwner
 
 ROUTER_FEE_MSAT, ROUTER_FEE_SATS = 1_050, 2
 """For 50,000 sat: one satoshi and one millionth. The port rounds it up."""
+MOST_COMMITMENT_FEE = 2_000
+"""Satoshi; for one HTLC more, on a test network. Far less than what is paid."""
 
 
 async def test_info_and_liquidity(network: Network) -> None:
@@ -30,6 +32,34 @@ async def test_info_and_liquidity(network: Network) -> None:
     assert liquidity.inbound > 0
     # Less than the channel: reserves and the commitment's fee cannot be spent.
     assert liquidity.outbound + liquidity.inbound < 5_000_000 - 50_000
+
+
+async def test_what_an_outgoing_payment_holds_stays_ours_until_it_is_settled(network: Network) -> None:
+    payer, payee = await locals_of(network)
+    held, task = await network.held()
+    now = await locals_of(network)
+    # The fee of a commitment grows with each HTLC; the payee has nothing of it yet.
+    assert payer - MOST_COMMITMENT_FEE <= now[0] <= payer
+    assert payee - MOST_COMMITMENT_FEE <= now[1] <= payee
+    await network.ours.settle(network.preimage())
+    async with asyncio.timeout(PATIENCE):
+        assert (await task).state is PaymentState.SUCCEEDED
+    most, least = payer - held.value, payer - held.value - ROUTER_FEE_SATS
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            # A commitment is signed for after the payment has ended for its payer.
+            while now[1] != payee + held.value or not least <= now[0] < most:
+                now = await locals_of(network)
+    assert least <= now[0] < most
+    assert now[1] == payee + held.value
+
+
+async def locals_of(network: Network) -> tuple[int, int]:
+    """What alice and our node have in their channels, in satoshi."""
+    payer, payee = [(await node.liquidity()).local for node in (network.alice, network.ours)]
+    assert payer is not None
+    assert payee is not None
+    return payer, payee
 
 
 async def test_an_invoice_says_what_was_asked_for(network: Network) -> None:

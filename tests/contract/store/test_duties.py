@@ -47,6 +47,19 @@ async def test_leases_of_an_ended_process_are_due_at_once_and_its_completions_st
         assert not await tx.complete(old, "done", 1.0, None, 1.0)
 
 
+async def test_a_clock_that_went_back_takes_what_waits_along(store: Store) -> None:
+    await want(store, "chain.a", "chain.b", "chain.c", "chain.d")
+    async with store.write() as tx:
+        done, soon, later, leased = await tx.claim(4_000.0, 30.0, "me", {"chain": 4})
+        await tx.complete(done, "done", 4_000.0, None, 4_000.0)
+        await tx.complete(soon, "open", 4_001.0, None, 4_000.0)
+        await tx.complete(later, "open", 4_120.0, None, 4_000.0)
+        assert await tx.set_back(404.0, 3_600.0) == 3
+    for moment, due in ((403.0, []), (404.0, [soon.id]), (430.0, [leased.id]), (519.0, []), (520.0, [later.id])):
+        async with store.write() as tx:
+            assert [row.id for row in await tx.claim(moment, 9e9, "next", {"chain": 9})] == due
+
+
 async def test_an_owner_gives_back_its_own_leases_and_no_others(store: Store) -> None:
     await want(store, "chain.a", "chain.b", "chain.c")
     async with store.write() as tx:
@@ -81,6 +94,52 @@ async def test_obsolete_duty_cannot_be_completed(store: Store) -> None:
     await want(store)
     async with store.write() as tx:
         assert not await tx.complete(row, "done", 0.0, None, 1.0)
+
+
+async def since(store: Store) -> list[float]:
+    return [row.since for row in await store.troubled_duties(1, 10)]
+
+
+async def outcome(store: Store, at: float, error: str | None, *, held: bool = True) -> None:
+    """One attempt, two seconds after the one before."""
+    async with store.write() as tx:
+        [row] = await tx.claim(at, 30.0, "me", {"chain": 1})
+        assert await tx.complete(row, "open", at + 2, error, at, held=held)
+
+
+async def test_a_duty_is_in_trouble_since_the_first_time_that_it_was_kept_back(store: Store) -> None:
+    """However often it was asked since, and for which reasons."""
+    await want(store, "chain.a")
+    await outcome(store, 100.0, "x", held=False)
+    await outcome(store, 102.0, None)
+    assert await since(store) == []
+    for at, error in ((104.0, "x"), (106.0, "x"), (108.0, "y"), (110.0, "y"), (112.0, "y")):
+        await outcome(store, at, error)
+        assert await since(store) == [104.0]
+    async with store.write() as tx:
+        assert await tx.claim(114.0, 30.0, "me", {"chain": 1})
+    # One that is under way changes nothing.
+    assert await since(store) == [104.0]
+
+
+async def test_trouble_that_an_operator_looked_after_begins_anew(store: Store) -> None:
+    await want(store, "chain.a")
+    for at in (100.0, 102.0):
+        await outcome(store, at, "x")
+    async with store.write() as tx:
+        assert await tx.hurry(103.0) == 1
+    await outcome(store, 104.0, "x")
+    assert await since(store) == [104.0]
+
+
+async def test_an_attempt_that_got_lost_leaves_what_the_log_says(store: Store) -> None:
+    await want(store, "chain.a")
+    await outcome(store, 100.0, "x")
+    for at in (102.0, 140.0):
+        async with store.write() as tx:
+            assert await tx.claim(at, 30.0, "gone", {"chain": 1})
+    await outcome(store, 180.0, "x")
+    assert await since(store) == [100.0]
 
 
 async def test_failures_count_until_a_success(store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coordinator.domain import duties as d
 from coordinator.domain import facts as f
-from coordinator.domain.competitions import bumping, settling
+from coordinator.domain.competitions import bumping, closing, settling
 from coordinator_core.units import Sats
 from tests.support import lanes as b
 from tests.support.small_world.chain import Tx
@@ -46,10 +46,13 @@ def assemble(world: World, task: Task) -> Result:
 
 
 def release_coins(world: World, task: Task) -> Result:
-    if funding_key(task.duty.attempt) not in world.raw:
-        world.reserved.discard(task.duty.attempt)
-        world.released.add(task.duty.attempt)
-    return told(f.CoinsReleased(attempt=task.duty.attempt))
+    lane, attempt = task.lane, task.duty.attempt
+    signed = world.raw.get(funding_key(attempt))
+    if signed is not None and closing.spent_deep(lane, attempt) is None:
+        return told(b.built("funding", signed.txid, attempt, spends=signed.spends[0], at=lane.world.now))
+    world.reserved.discard(attempt)
+    world.released.add(attempt)
+    return told(f.CoinsReleased(attempt=attempt))
 
 
 def transaction(task: Task, duty: d.Broadcast) -> Tx:

@@ -83,7 +83,8 @@ def judge_end(played: Played) -> None:
 
 
 def _reservations(played: Played) -> None:
-    sent = {attempt for attempt in played.world.reserved if funding_key(attempt) in played.world.raw}
+    spent = isinstance(played.state, s.Completed)
+    sent = {attempt for attempt in played.world.reserved if spent and funding_key(attempt) in played.world.raw}
     assert played.world.reserved == sent, f"coins of attempts {played.world.reserved - sent} stay reserved"
 
 
@@ -153,6 +154,7 @@ def _one_end(played: Played, prize: settling.Prize, taker: str, paid: int) -> No
         PrizeState.CLAIMED: (taker == entry_id, paid == 0),
         PrizeState.OWED: (taker == "coordinator", paid == 0),
         PrizeState.VOID: (taker in ("coordinator", "dust"), paid == 0),
+        PrizeState.UNECONOMIC: (taker == "dust", paid == 0),
     }
     assert all(ends[prize.state]), f"{entry_id} is {prize.state}, taken by {taker}, paid {paid}"
     if prize.state is PrizeState.PAID and prize.payout is not None:

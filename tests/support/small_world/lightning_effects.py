@@ -9,6 +9,7 @@ from coordinator.domain.competitions import settling
 from coordinator.domain.competitions import states as s
 from coordinator.domain.facts import Fact, HoldState, PrizeState
 from coordinator.domain.lane import Lane
+from coordinator.domain.protection import has_left
 from coordinator.domain.seats import blocks_left, blocks_needed
 from coordinator_core.competition.holds import hold_cltv_expiry
 from coordinator_core.errors import CoreError
@@ -77,7 +78,9 @@ def read_holds(world: World, task: Task) -> Result:
 
 def decide_holds(world: World, task: Task) -> Result:
     world.need(Service.CHAIN)
-    settle = world.chain.knows(task.duty.funding_txid)
+    raw = world.raw.get(f"funding/{task.duty.attempt}")
+    again = raw is not None and has_left(task.lane) and world.chain.announce(raw)
+    settle = world.chain.knows(task.duty.funding_txid) or again
     return told(f.HoldsDecided(attempt=task.duty.attempt, settle=settle, at_height=task.lane.world.tip))
 
 

@@ -10,7 +10,7 @@ import stamina
 from msgspec import Struct
 
 from coordinator.adapters.http import HttpClient, RequestBudget, TransportError
-from coordinator.ports.faults import Unsuitable
+from coordinator.ports.faults import LONGEST_ASKED, Unsuitable
 from coordinator_core.errors import Fault
 from coordinator_core.secret import Secret
 
@@ -229,6 +229,17 @@ async def test_429_pauses_everybody() -> None:
         await http.post("/")
         await http.post("/")
     assert clock.slept == pytest.approx([3.0])
+
+
+@pytest.mark.parametrize("asked", ["121", "999999", "9" * 400])
+async def test_no_service_shuts_itself_out_for_days(asked: str) -> None:
+    clock = Clock()
+    budget = RequestBudget(1000, burst=10, patience=1e12, clock=clock, sleep=clock.sleep)
+    answers = iter([httpx.Response(429, headers={"Retry-After": asked}), httpx.Response(200)])
+    async with client(lambda request: next(answers), budget=budget) as http:
+        assert (await http.post("/")).retry_after == LONGEST_ASKED
+        await http.post("/")
+    assert clock.slept == pytest.approx([LONGEST_ASKED])
 
 
 async def test_429_without_a_time_pauses_for_a_second() -> None:

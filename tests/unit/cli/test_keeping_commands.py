@@ -18,12 +18,13 @@ from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.cli.doctor import files
 from coordinator.cli.doctor.report import Verdict
 from coordinator.cli.doctor.reservations import promised, reserved
-from coordinator.cli.doctor.services import MOST_SKEW, NOTICED_SKEW, clock
+from coordinator.cli.doctor.services import NOTICED_SKEW, Services, clock
 from coordinator.domain import facts as f
 from coordinator.domain.competitions.states import CollectingEntries
 from coordinator.domain.versions import FACTS
 from coordinator.engine import codec
 from coordinator.ports.bitcoin import Outpoint, Place, Spend, TransactionStatus
+from coordinator.ports.clock import MOST_SKEW
 from coordinator_core.secret import Secret
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
@@ -178,6 +179,13 @@ class TestDoctor:
     )
     def test_clock(self, skew: int, verdict: Verdict) -> None:
         assert clock(skew).verdict is verdict
+
+    def test_a_key_that_is_not_the_first_one_is_named_in_what_accepts_it(self) -> None:
+        probe = Services(None, (), (), {"oracle": frozenset({"02aa"})})  # type: ignore[arg-type]
+        assert probe._as_at_first("oracle", "02aa") is None
+        found = probe._as_at_first("oracle", "02bb")
+        assert found is not None
+        assert (found.verdict, found.fix.endswith('accept-key "oracle" 02bb')) == (Verdict.FAILED, True)
 
     @pytest.mark.parametrize(
         ("free", "verdict"),

@@ -21,8 +21,9 @@ from coordinator.cli.starting import EXIT_REFUSED, StartRefused, require_fit
 from coordinator.config.settings import load_settings
 from coordinator.domain import facts as f
 from coordinator.domain.competitions.states import CollectingEntries
+from coordinator.domain.duties import PayPrize
 from coordinator.engine import codec
-from coordinator.engine.money.handshake import HOUSE
+from coordinator.engine.components import HOUSE
 from coordinator.ports.bitcoin import Tip
 from coordinator.ports.operating import Act
 from coordinator_core.secret import Secret
@@ -149,6 +150,19 @@ async def test_a_competition_that_is_over_keeps_nobody_from_starting(data: Path)
     change(data, "UPDATE lane SET terminal_at = 5 WHERE id = 'one'")
     await fit(data)
     assert stopped(data) == []
+
+
+async def test_one_that_is_over_and_still_owes_somebody_does(data: Path) -> None:
+    store = await SqliteStore.open(data / "coordinator.db")
+    duty = PayPrize(entry_id="entry-1", payment_hash="aa" * 32, cltv_limit=0)
+    wanted = {duty.id("one"): (duty.channel.value, duty.kind(), codec.encode_duty(duty))}
+    async with store.write() as tx:
+        await tx.want_duties("one", wanted, 5.0)
+    await store.close()
+    change(data, "UPDATE fact SET body = '{' WHERE lane = 'one' AND kind = 'ticket'")
+    change(data, "UPDATE lane SET terminal_at = 5 WHERE id = 'one'")
+    with pytest.raises(StartRefused, match="fact one/ticket/entry"):
+        await fit(data)
 
 
 async def test_another_seed_is_not_the_one_of_this_database(data: Path) -> None:

@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from coordinator import app
 from coordinator.adapters.alerts import LogAlerts, MessageAlerts, WebhookAlerts
 from coordinator.adapters.bitcoin import CoreNode, EsploraNode
 from coordinator.adapters.bitcoin.condition import CoreExamination, EsploraExamination
 from coordinator.adapters.notify import LogNotifier
+from coordinator.adapters.vetting import Vetting
 from coordinator.config.settings import Settings, load_settings
 from coordinator.ports.bitcoin import Network
 from coordinator.ports.condition import Condition
 from coordinator.ports.faults import Unsuitable
-from coordinator_core.errors import InvalidInput
+from coordinator_core.errors import Fault, InvalidInput
 
 OWNER = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
 HEAD = 'network = "signet"\n'
@@ -113,9 +115,14 @@ class Examined:
     """A service that says this of itself."""
 
     found: Condition
+    service: str = "lightning"
 
     async def condition(self) -> Condition:
         return self.found
+
+
+def vetting(found: Condition) -> Vetting:
+    return Vetting(Examined(found), Fault.LIGHTNING)
 
 
 class TestStart:
@@ -125,13 +132,17 @@ class TestStart:
             Condition("lightning", "0.21"),
             Condition("lightning", "0.21", note="it prunes"),
             Condition("lightning", "0.21", problem="it is not synced"),
+            Condition("lightning", problem="the wallet is locked: unlock it (lncli unlock)", answers=False),
+            Condition("lightning", problem="ConnectError", answers=False),
         ],
-        ids=["ready", "worth knowing", "not ready yet"],
+        ids=["ready", "worth knowing", "not ready yet", "locked", "away"],
     )
-    async def test_it_starts_on_a_service_that_answers(self, found: Condition) -> None:
-        await app._examine([Examined(found)])
+    async def test_it_starts_and_says_what_is_not_as_it_should_be(self, found: Condition) -> None:
+        with capture_logs() as said:
+            await app._examine([vetting(found)])
+        assert [line.get("reason", line.get("note", "")) for line in said] == [found.problem or found.note]
 
-    async def test_not_on_one_that_nothing_can_be_done_with(self) -> None:
-        wrong = Condition("lightning", "0.21", problem="is on another network", answers=False)
+    async def test_not_on_the_wrong_service(self) -> None:
+        wrong = Condition("lightning", "0.21", problem="is on another network", answers=False, unsuitable=True)
         with pytest.raises(Unsuitable, match="is on another network"):
-            await app._examine([Examined(Condition("chain")), Examined(wrong)])
+            await app._examine([vetting(Condition("chain")), vetting(wrong)])

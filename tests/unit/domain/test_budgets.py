@@ -60,6 +60,13 @@ def test_every_state_is_in_the_table() -> None:
     assert {type(state) for state, _ in CASES} == set(all_states()) == set(get_args(s.Competition))
 
 
+def test_a_coin_that_is_taken_back_has_the_time_of_the_chain(story: Story) -> None:
+    story.put(b.posted(), b.pinned(), b.built("funding", b.FUNDING))
+    returning = s.Returning(reason="r", ends_in="failed")
+    assert budget(returning, story.lane, ENTERED) == wall(DAY)
+    assert budget(returning, story.spend(b.COIN, b.STRANGER).lane, ENTERED) == wall(900)
+
+
 def test_a_window_that_is_open_counts_with_the_grace_after_it(story: Story) -> None:
     story.put(b.session(), b.batches())
     assert budget(b.awaiting_keygen(), story.lane, ENTERED) == wall(2 * b.SEALING + 60, b.WALL)

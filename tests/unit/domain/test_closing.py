@@ -220,6 +220,20 @@ def test_coins_of_an_ended_attempt_are_released_once(story: Story) -> None:
     assert "wallet.release/1" not in story.wants(b.event_created(2))
 
 
+def test_a_funding_that_was_signed_and_given_up_is_made_impossible_before_its_coins_are_free() -> None:
+    state = s.Returning(reason="r", ends_in="failed")
+    story = Story(b.terms_with(b.MAINNET)).put(b.posted(1), b.pinned(), b.built("funding", b.FUNDING))
+    for depth, txid in ((0, None), (1, b.STRANGER), (2, b.STRANGER)):
+        if txid is not None:
+            story.spend(b.COIN, txid, b.TIP - depth + 1)
+        assert set(story.wants(state)) == {"chain.broadcast/take-back/1"}
+        assert (watching.deadline(state, story.lane).height, story.step(state)) == (b.TIP + 1, None)
+    story.spend(b.COIN, b.STRANGER, b.TIP - 2)
+    assert set(story.wants(state)) == {"wallet.release/1"}
+    story.put(f.CoinsReleased(attempt=1))
+    assert isinstance(story.step(state), s.Failed)
+
+
 def test_holds_are_read_again_when_the_last_reading_is_old(story: Story) -> None:
     state = b.funding_ready()
     assert "ln.read_holds/1" in story.wants(state)

@@ -302,6 +302,7 @@ ROWS = [
         [b.invoice("entry-1", HoldState.SETTLED), b.payout("entry-1", PrizeState.UNKNOWN)],
     ),
     Row("coins", returning, Phase.RELEASE_COINS, Party.COORDINATOR, None, [b.posted()]),
+    Row("a signed funding", returning, Phase.CONFIRM_RETURN, Party.CHAIN, None, [b.posted(), b.pinned(), BUILT]),
 ]
 
 

@@ -232,6 +232,37 @@ class TestSweeps:
         assert broadcasts(split, b.delta_broadcasted()) == set()
         assert isinstance(split.step(b.delta_broadcasted()), s.Completed)
 
+    def test_unpaid_share_that_nobody_can_take_has_an_end_of_its_own(self, split: Story) -> None:
+        state = b.delta_broadcasted()
+        split.put(b.payout("entry-2", PrizeState.PAID)).spend(f"{b.SPLIT}:1", b.STRANGER)
+        late = after(split, 2 * b.DELTA - 1)
+        assert late.step(state) is None
+        assert broadcasts(late, state) == {"sweep:reclaim:entry-1"}
+        late.put(f.NeedsOperator(topic="dust/sweep:reclaim:entry-1", reason="dust", resume="none"))
+        assert states_of(late, state) == {"entry-1": "UNECONOMIC", "entry-2": "PAID"}
+        assert broadcasts(late, state) == set()
+        assert isinstance(late.step(state), s.Completed)
+
+    def test_winner_that_takes_it_all_the_same_has_claimed_it(self, split: Story) -> None:
+        trouble = f.NeedsOperator(topic="dust/sweep:reclaim:entry-1", reason="dust", resume="none")
+        story = after(split.put(trouble).spend(f"{b.SPLIT}:0", b.STRANGER), 2 * b.DELTA)
+        assert states_of(story, b.delta_broadcasted())["entry-1"] == "CLAIMED"
+
+    def test_close_that_would_be_dust_leaves_it_to_the_split(self, paying: Story) -> None:
+        for e in ("entry-1", "entry-2"):
+            paying.put(b.payout(e, PrizeState.PAID), f.EntryKeyHeld(entry_id=e))
+        state = b.outcome_broadcasted()
+        assert broadcasts(paying, state) == {"close"}
+        paying.put(f.NeedsOperator(topic="dust/close", reason="dust", resume="none"))
+        assert broadcasts(paying, state) == set()
+        assert broadcasts(after(paying, b.DELTA), state) == {"split"}
+
+    def test_reclaim_of_the_outcome_that_would_be_dust_ends_it(self, paying: Story) -> None:
+        state = b.outcome_broadcasted(written_off=("entry-1", "entry-2"))
+        paying.put(f.NeedsOperator(topic="dust/reclaim", reason="dust", resume="none"))
+        assert paying.step(state) is None
+        assert isinstance(after(paying, 2 * b.DELTA).step(state), s.Completed)
+
     def test_completed_needs_every_prize_final_and_every_output_spent_deep_enough(self) -> None:
         story = Story(b.terms_with(b.MAINNET)).put(b.pinned(), b.contract_signed())
         story.spend(FUNDING_OUT, b.OUTCOME).spend(OUTCOME_OUT, b.SPLIT).spend(f"{b.SPLIT}:0", "0" * 64)

@@ -162,6 +162,29 @@ async def test_reorg_takes_the_hits_back_and_wakes_the_lane(house, loop: ChainLo
     assert "chain.broadcast/funding/1" in await house.duties(waiting)
 
 
+async def test_whoever_counts_while_a_block_leaves_never_counts_by_it(house, loop: ChainLoop, monkeypatch) -> None:
+    await follow(loop)
+    house.chain.mine(FUNDING)
+    await follow(loop)
+    left = await house.clockwork.tip()
+    house.chain.drop()
+    house.chain.mine(branch="new")
+    seen: list[int] = []
+    read = house.store.tip
+
+    async def looked_at(*, first: bool = False):
+        tip = await read(first=first)
+        if tip is not None and tip.height < left.height and not first and not seen:
+            # The drop is committed, and the loop has yet to hear of the tip below it.
+            seen.append(0)
+            seen.append((await house.clockwork.tip()).height)
+        return tip
+
+    monkeypatch.setattr(house.store, "tip", looked_at)
+    await loop.step()
+    assert seen[1:] == [left.height - 1]
+
+
 async def test_same_block_can_come_back_after_a_reorg(house, loop: ChainLoop, waiting: str) -> None:
     """The second time a block is connected, and disconnected, its lanes hear of it as they did the first time."""
     await follow(loop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from coordinator.adapters.bitcoin import OnchainWallet
 from coordinator.domain import duties as d
 from coordinator.domain import facts as f
+from coordinator.domain.competitions import states as s
 from coordinator.engine.duty import Again, Done
 from coordinator.engine.executors import contracts, oracle
 from coordinator.engine.executors.contracts import funding_duty, read_signatures
@@ -54,6 +56,19 @@ class TestPin:
         assert pin.inputs == (str(scene.COIN.outpoint),)
         plan = await contracts.funding_plan(bench.services, story.put(pin).lane, 1)
         assert plan.txid == pin.funding_txid
+
+    async def test_the_contract_is_not_built_on_the_loop(self, bench, story: Story, monkeypatch) -> None:
+        """A large one takes seconds: nothing else would go on, no heartbeat either."""
+        build, threads = contracts.Contract.build, []
+
+        def noted(parameters, outpoint):
+            threads.append(threading.current_thread())
+            return build(parameters, outpoint)
+
+        monkeypatch.setattr(contracts.Contract, "build", noted)
+        await self.run(bench, story)
+        assert threads
+        assert threading.current_thread() not in threads
 
     async def test_second_try_after_a_crash_pins_the_same_at_another_fee(self, bench, story: Story) -> None:
         first = await self.run(bench, story)
@@ -140,19 +155,32 @@ class TestAssemble:
 class TestRelease:
     duty = d.ReleaseCoins(attempt=1)
 
-    async def run(self, bench):
-        task = await bench.task(self.duty, b.event_created(2), Story())
+    async def run(self, bench, story: Story | None = None):
+        task = await bench.task(self.duty, s.Returning(reason="r", ends_in="failed"), story or Story())
         return await contracts.ReleaseCoinsExecutor(bench.services)(task)
+
+    async def sign(self, bench) -> None:
+        async with bench.house.store.write() as tx:
+            await tx.pin(funding_duty(b.LANE, 1), "raw", b"signed")
 
     async def test_coins_of_an_unsigned_funding_are_given_back(self, bench) -> None:
         assert await self.run(bench) == Done([f.CoinsReleased(attempt=1)])
         assert bench.services.wallet.released == ["funding/1"]
 
-    async def test_coins_of_a_signed_one_stay(self, bench) -> None:
-        async with bench.house.store.write() as tx:
-            await tx.pin(funding_duty(b.LANE, 1), "raw", b"signed")
-        assert await self.run(bench) == Done([f.CoinsReleased(attempt=1)])
+    async def test_coins_of_a_signed_one_stay_until_it_can_never_confirm(self, bench) -> None:
+        await self.sign(bench)
+        story = Story().put(b.pinned())
+        done = await self.run(bench, story)
+        assert [(fact.key, fact.txid, fact.spends) for fact in done.facts] == [("funding/1", b.FUNDING, b.COIN)]
         assert bench.services.wallet.released == []
+
+    @pytest.mark.parametrize("depth", [2, 3])
+    async def test_a_spend_of_one_coin_that_is_deep_enough_frees_the_others(self, bench, depth: int) -> None:
+        await self.sign(bench)
+        story = Story(b.terms_with(b.MAINNET)).put(b.pinned()).spend(b.COIN, b.STRANGER, b.TIP - depth + 1)
+        done = await self.run(bench, story)
+        assert (bench.services.wallet.released == ["funding/1"]) is (depth == 3)
+        assert isinstance(done.facts[0], f.CoinsReleased if depth == 3 else f.Built)
 
 
 class TestPinOutlivesItsAttempt:

@@ -217,10 +217,10 @@ def test_loops_that_ignore_their_cancellation_make_the_end_no_later(deaf: set[Ch
         await asyncio.sleep(1)
         began = loop.time()
         given: Any = (supervisor, told, told, Wakeups())
-        assert not await drain(*given, wall=lambda: b.WALL, clock=loop.time, seconds=DRAIN_SECONDS)
-        took = loop.time() - began
-        assert set(supervisor.states().values()) == {ChildState.STOPPED}
+        drained = await drain(*given, wall=lambda: b.WALL, clock=loop.time, seconds=DRAIN_SECONDS)
+        took, states = loop.time() - began, set(supervisor.states().values())
         over.set()
+        assert (drained, states) == (False, {ChildState.STOPPED})
         assert told.at - began <= SOURCES_SECONDS
         # Duties that go on have nearly all of the time.
         assert DRAIN_SECONDS - 2 * LAST_SECONDS <= took <= DRAIN_SECONDS

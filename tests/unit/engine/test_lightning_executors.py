@@ -16,21 +16,24 @@ from coordinator.engine.dependencies import Away, Dependency
 from coordinator.engine.duty import Again, Done
 from coordinator.engine.executors import lightning as executors
 from coordinator.engine.executors import prizes
+from coordinator.engine.executors.contracts import funding_duty
 from coordinator.engine.executors.secret_names import payout_secret, ticket_secret
 from coordinator.engine.new_money import NewMoney
-from coordinator.ports.bitcoin import Place
+from coordinator.ports.bitcoin import BroadcastResult, BroadcastVerdict, Place
 from coordinator.ports.lightning import FailureKind, Payment, PaymentState
 from coordinator_core.competition.fees import FeeMarket
 from coordinator_core.errors import Misuse
 from coordinator_core.secret import Secret
+from coordinator_core.transaction import OutPoint, Transaction, TxIn, TxOut
 from coordinator_core.units import Blocks, FeeRate, Sats, Seconds, UnixTime
 from tests.support import lanes as b
 from tests.support.lanes import Story
-from tests.support.ports import transaction
+from tests.support.ports import transaction, txid_of
 
 PREIMAGE = b"\x07" * 32
 HASH = hashlib.sha256(PREIMAGE).hexdigest()
 MARKET = FeeMarket(FeeRate(500), FeeRate(250))
+RAW = Transaction((TxIn(OutPoint(b"\x0c" * 32, 0), 0),), (TxOut(Sats(1_000), b"\x51"),)).serialize()
 OPEN = s.CollectingEntries(terms_hash="h")
 
 
@@ -83,6 +86,7 @@ class TestCreateInvoice:
         waits = await self.run(bench, story)
         assert isinstance(waits, Again)
         assert "new money pauses" in waits.reason
+        assert waits.held
         assert bench.services.lightning.invoices == {}
         await invoiced(bench, self.duty.payment_hash)
         assert isinstance(await self.run(bench, story), Done)
@@ -228,6 +232,28 @@ async def test_holds_are_decided_by_what_the_node_holds(bench, place: Place) -> 
     assert done.facts[0].settle is (place is not Place.UNKNOWN)
 
 
+class TestDecidedAfterARestartOfTheNode:
+    duty = d.DecideHolds(attempt=1, funding_txid=b.FUNDING)
+
+    async def run(self, bench, *facts: f.Fact) -> bool:
+        async with bench.house.store.write() as tx:
+            await tx.pin(funding_duty(b.LANE, 1), "raw", RAW)
+        task = await bench.task(self.duty, b.funding_broadcasted(), Story().put(*facts))
+        return (await executors.DecideHoldsExecutor(bench.services)(task)).facts[0].settle
+
+    async def test_a_funding_that_left_is_announced_before_it_is_judged(self, bench) -> None:
+        assert await self.run(bench, f.Sent(role="funding", txid=b.FUNDING))
+        assert bench.house.chain.received == [RAW]
+
+    async def test_one_that_the_node_does_not_take_is_not_settled_over(self, bench) -> None:
+        bench.house.chain.verdicts[txid_of(RAW)] = BroadcastResult(BroadcastVerdict.CONFLICT)
+        assert not await self.run(bench, f.Sent(role="funding", txid=b.FUNDING))
+
+    async def test_one_that_never_left_is_not_sent_now(self, bench) -> None:
+        assert not await self.run(bench, b.built("funding", b.FUNDING))
+        assert bench.house.chain.received == []
+
+
 async def test_cancel_tells_what_became_of_it(bench) -> None:
     await invoiced(bench, HASH)
     duty = d.CancelInvoice(payment_hash=HASH)
@@ -275,6 +301,7 @@ class TestPayPrize:
         waiting = await self.run(bench, self.story(), stopped=True)
         assert isinstance(waiting, Again)
         assert "stopped" in waiting.reason
+        assert waiting.held
         assert bench.services.lightning.sent == []
         await self.run(bench, self.story())
         assert len(bench.services.lightning.sent) == 1

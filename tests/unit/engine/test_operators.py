@@ -246,6 +246,8 @@ class TestAttention:
         dying = await house.lane(b.event_created(), name="dying")
         house.clock.seconds = 20
         await kill(house, dying)
+        # What was given up is shown at once; what is tried on, when that takes long.
+        assert [item.kind for item in await attention(house.store, house.clockwork, None)] == ["stopped", "dead"]
         failing = await house.lane(b.event_created(), name="failing")
         house.clock.seconds = 30
         await house.apply(failing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -233,7 +233,7 @@ async def test_a_stream_that_breaks_costs_no_news(bench: Any) -> None:
     """Of a hold invoice: what the stream did not say, the look-up says; and the next look is soon."""
 
     class Deaf(LedgerLightning):
-        async def invoice_updates(self, payment_hash: str) -> AsyncIterator[Any]:
+        async def invoice_updates(self, payment_hash: str) -> AsyncGenerator[Any]:
             raise Unreachable("lightning", "the stream broke", fault=Fault.LIGHTNING)
             yield
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,10 +13,10 @@ import pytest
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.domain.duties import WatchInvoice
-from coordinator.engine.attempt import LONGEST_ASKED
 from coordinator.engine.duty import Again, Done, Outcome, Task
+from coordinator.engine.gates import HELD_SECONDS, Gates
 from coordinator.engine.worker import Worker
-from coordinator.ports.faults import Rejected, Unreachable
+from coordinator.ports.faults import LONGEST_ASKED, Rejected, Unreachable
 from coordinator_core.errors import Fault, VerificationFailed
 from tests.support import lanes as b
 
@@ -130,6 +131,42 @@ async def test_failure_is_counted_and_tried_again_later(house, lane: str, error:
     attempts = await house.rows("SELECT outcome, error FROM duty_attempt")
     assert len(attempts) == 1
     assert attempts[0][0] == "open"
+
+
+async def test_a_duty_that_is_kept_back_is_logged_once_for_each_reason(house, lane: str) -> None:
+    """It is asked every two seconds, for as long as a freeze lasts."""
+    house.clock.seconds = 1_000
+    said = [*["frozen"] * 3, *["behind"] * 2, "frozen", None]
+    now: list[str | None] = []
+
+    async def execute(task: Task[Any]) -> Outcome:
+        return Done()
+
+    async with working(house, {KIND: execute}, gates=Gates(house=lambda *_: now[-1])):
+        for number, reason in enumerate(said, start=1):
+            now.append(reason)
+            house.clock.seconds += math.ceil(HELD_SECONDS)
+            house.wakeups.duties.set()
+            await committed(house)
+            row = await duty(house)
+            assert row["last_error"] == reason
+            assert row["failures"] == (number if reason else 0)
+    logged = await house.rows("SELECT outcome, error FROM duty_attempt ORDER BY fence")
+    assert logged == [("open", "frozen"), ("open", "behind"), ("open", "frozen"), ("done", None)]
+
+
+async def test_what_was_tried_and_failed_is_logged_each_time(house, lane: str) -> None:
+    house.clock.seconds = 1_000
+
+    async def execute(task: Task[Any]) -> Outcome:
+        return Again(1.0, reason="refused")
+
+    async with working(house, {KIND: execute}):
+        for _ in range(3):
+            house.clock.seconds += 1
+            house.wakeups.duties.set()
+            await committed(house)
+    assert await house.rows("SELECT error FROM duty_attempt") == [("refused",)] * 3
 
 
 @pytest.mark.parametrize(("asked", "given"), [(77.0, 77.0), (999_999.0, LONGEST_ASKED)])

@@ -15,6 +15,8 @@ from coordinator.domain import facts as f
 from coordinator.domain.competitions.states import Competition
 from coordinator.engine import worker as worker_module
 from coordinator.engine.duty import Again, Done, Outcome, Task
+from coordinator.engine.steps import StepsBack
+from coordinator.engine.vitals import Vitals
 from coordinator.engine.worker import LEASE_SECONDS, Worker
 from coordinator.ports.faults import Unreachable
 from coordinator_core.errors import Fault
@@ -196,6 +198,61 @@ class Hand:
 
     def __call__(self) -> float:
         return self.seconds
+
+
+async def test_after_a_step_back_of_the_clock_nothing_waits_longer(house: Any, lane: str, quick: None) -> None:
+    """A back-off of half a minute does not become one of an hour and a half minute, also while nothing is leased."""
+    steady = Hand()
+    attempted = asyncio.Event()
+
+    async def execute(_: Task[Any]) -> Outcome:
+        attempted.set()
+        return Again(30.0, reason="not yet")
+
+    async with working(house, execute, vitals=Vitals(clock=steady)):
+        await attempted.wait()
+        while not (await row(house))[4] or (await row(house))[3] != house.clock.precise() + 30.0:
+            pass
+        house.clock.seconds -= 3_600
+        while (await row(house))[3] > house.clock.precise() + 30.0:
+            pass
+        assert (await row(house))[3] == house.clock.precise() + 30.0
+        attempted.clear()
+        house.clock.seconds += 30
+        steady.seconds += 30
+        house.wakeups.duties.set()
+        await attempted.wait()
+
+
+async def test_a_step_back_is_seen_again_until_it_is_written_down(
+    house: Any, lane: str, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steady, ended = Hand(), asyncio.Event()
+    failures = iter([OSError("the disk"), OSError("the disk")])
+    write = SqliteTransaction.set_back
+
+    async def fails(self: SqliteTransaction, now: float, seconds: float) -> int:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        ended.set()
+        return await write(self, now, seconds)
+
+    monkeypatch.setattr(SqliteTransaction, "set_back", fails)
+    async with working(house, away, vitals=Vitals(clock=steady)):
+        house.clock.seconds -= 3_600
+        await ended.wait()
+
+
+@pytest.mark.parametrize(
+    ("wall", "steady", "lost"), [(-3_600, 0, 3_600.0), (-19, 0, 0.0), (3_600, 0, 0.0), (10, 10, 0.0)]
+)
+def test_only_a_step_back_counts(wall: int, steady: int, lost: float) -> None:
+    now, ever = Hand(), Hand()
+    steps = StepsBack(now, ever)
+    now.seconds, ever.seconds = now.seconds + wall, ever.seconds + steady
+    assert [steps.look(), steps.look()] == [lost, lost]
+    steps.covered(lost)
+    assert steps.look() == 0.0
 
 
 async def away(_: Task[Any]) -> Outcome:

@@ -45,6 +45,8 @@ class Coordinator:
     ticket_state: str = "reserved"
     expires_in: int = 600
     conflicts: list[str] = field(default_factory=list)
+    lapsed: list[str] = field(default_factory=list)
+    """Calls that come too late for their reservation, once each."""
     later: dict[str, int] = field(default_factory=dict)
     """How often a call is answered "later" before it is done."""
     calls: list[str] = field(default_factory=list)
@@ -69,6 +71,9 @@ class Coordinator:
     async def send(self, path: str, body: Any, kind: Any, *, signed: bool = False, method: str = "POST") -> Any:
         name = "hand in" if method == "PUT" else path.rsplit("/", 1)[1]
         self.calls.append(name)
+        if name in self.lapsed:
+            self.lapsed.remove(name)
+            raise ServerRefused("coordinator", 409, "competition.reservation_lapsed", "was reserved long ago")
         if name in self.conflicts:
             raise ServerRefused("coordinator", 409, "competition.conflict", "entries have closed")
         if self.later.get(name, 0):

@@ -33,6 +33,18 @@ async def test_a_pause_of_new_tickets_is_waited_for_before_the_first_reservation
     assert coordinator.generation == 1
 
 
+async def test_a_reservation_that_lapsed_is_renewed_and_its_price_agreed_again(make_player, picks):
+    player, coordinator, wallet = make_player()
+    prices = []
+    player.agree = prices.append
+    accept(coordinator, wallet)
+    coordinator.lapsed = ["hand in"]
+    await player.join(picks)
+    asked = [call for call in coordinator.calls if call in ("entries", "hand in", "renewal")]
+    assert asked == ["entries", "hand in", "renewal", "hand in"]
+    assert (coordinator.generation, len(prices), len(wallet.paid)) == (2, 2, 1)
+
+
 async def test_a_competition_that_is_over_is_not_asked_again(make_player, picks):
     player, coordinator, _ = make_player()
     coordinator.conflicts = ["entries"]

@@ -25,5 +25,5 @@ class DeltaBroadcasted(State, frozen=True, kw_only=True, tag="delta_broadcasted"
 
     @consumes
     def all_settled(self) -> Step[Completed]:
-        """Each prize is PAID, CLAIMED, OWED or VOID, each output swept or claimed."""
+        """Each prize is PAID, CLAIMED, OWED, VOID or UNECONOMIC, each output that is worth it swept or claimed."""
         return Step(Completed(funding_txid=self.funding_txid, outcome=self.outcome), "every prize is settled")

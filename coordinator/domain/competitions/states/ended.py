@@ -6,7 +6,9 @@ from coordinator.domain.typestate import State
 
 
 class Completed(State, frozen=True, kw_only=True, tag="completed"):
-    """Every prize is PAID, CLAIMED, OWED or VOID and every output is swept or claimed. Duties of OWED prizes go on."""
+    """Every prize is PAID, CLAIMED, OWED, VOID or UNECONOMIC, and every output that is worth it is swept or claimed.
+    Duties of OWED prizes go on.
+    """
 
     funding_txid: str
     outcome: int | None

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+import stamina
 
 from coordinator.adapters.bitcoin import EsploraNode
 from coordinator.adapters.bitcoin.condition import CoreExamination, EsploraExamination
@@ -52,7 +53,7 @@ async def test_a_node_that_is_as_it_has_to_be(by_hand: Hand) -> None:
 async def test_what_no_coordinator_starts_on(by_hand: Hand, given: dict[str, Any], words: str) -> None:
     found = await examine(by_hand, **given)
     assert words in found.problem
-    assert not found.answers
+    assert (found.answers, found.unsuitable) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ async def test_what_no_coordinator_starts_on(by_hand: Hand, given: dict[str, Any
 async def test_what_waiting_helps_against(by_hand: Hand, given: dict[str, Any], words: str) -> None:
     found = await examine(by_hand, **given)
     assert words in found.problem
-    assert found.answers
+    assert (found.answers, found.unsuitable) == (True, False)
     assert not found.is_ready
 
 
@@ -87,7 +88,7 @@ async def test_wrong_credentials() -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(401))
     rpc = CoreRpc("http://127.0.0.1:1", user="nobody", transport=transport)
     found = await CoreExamination(rpc, Network.REGTEST).condition()
-    assert found == Condition("bitcoin", problem="the node refused the RPC credentials", answers=False)
+    assert found == Condition("bitcoin", problem="the node refused the RPC credentials", answers=False, unsuitable=True)
     await rpc.close()
 
 
@@ -100,5 +101,22 @@ async def test_esplora() -> None:
     )
     assert (await EsploraExamination(chain, Network.REGTEST).condition()).is_ready
     found = await EsploraExamination(chain, Network.SIGNET).condition()
-    assert (found.problem[:31], found.answers) == ("the node follows regtest, the s", False)
+    assert (found.problem[:31], found.answers, found.unsuitable) == ("the node follows regtest, the s", False, True)
     await chain.close()
+
+
+@pytest.mark.parametrize("source", ["core", "esplora"])
+async def test_one_that_is_away_is_not_the_wrong_one(source: str) -> None:
+    def away(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    transport = httpx.MockTransport(away)
+    rpc = CoreRpc("http://127.0.0.1:1", user="u", transport=transport)
+    esplora = EsploraNode("http://127.0.0.1:1", network=Network.REGTEST, transport=transport)
+    core = CoreExamination(rpc, Network.REGTEST)
+    examined = core if source == "core" else EsploraExamination(esplora, Network.REGTEST)
+    with stamina.set_testing(True, attempts=1):
+        found = await examined.condition()
+    assert (found.problem, found.answers, found.unsuitable) == ("ConnectError", False, False)
+    await rpc.close()
+    await esplora.close()

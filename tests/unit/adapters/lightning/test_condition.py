@@ -36,7 +36,7 @@ async def test_a_node_that_is_as_it_has_to_be(play: Play, rights: dict[str, Any]
 async def test_another_network(play: Play, rights: dict[str, Any]) -> None:
     found = await examine("getinfo", rights, play=play, network="mainnet")
     assert found.problem == "LND is on regtest, the settings say mainnet: point both to one network"
-    assert not found.answers
+    assert (found.answers, found.unsuitable) == (False, True)
 
 
 async def test_a_node_behind_the_chain_answers_but_is_not_ready(
@@ -61,7 +61,7 @@ async def test_a_node_behind_the_chain_answers_but_is_not_ready(
 async def test_a_node_that_starts(play: Play, by_hand: Hand, message: str, sentence: str) -> None:
     refused = by_hand("GET", "/v1/getinfo", {"code": 2, "message": message, "details": []}, status=500)
     found = await examine(refused, play=play)
-    assert (found.problem, found.answers) == (sentence, False)
+    assert (found.problem, found.answers, found.unsuitable) == (sentence, False, False)
     with pytest.raises(Unreachable):
         await play(refused).info()
 
@@ -72,7 +72,7 @@ async def test_a_macaroon_of_another_node(play: Play, by_hand: Hand) -> None:
     found = await examine(refused, play=play)
     assert found.problem.startswith("the macaroon is not of this node")
     assert "bake-macaroon" in found.problem
-    assert not found.answers
+    assert (found.answers, found.unsuitable) == (False, True)
 
 
 async def test_a_macaroon_that_lacks_a_right(play: Play, by_hand: Hand) -> None:
@@ -81,7 +81,7 @@ async def test_a_macaroon_that_lacks_a_right(play: Play, by_hand: Hand) -> None:
     found = await examine("getinfo", denied, allowed, play=play)
     first = next(iter(CALLS))
     assert found.problem.startswith(f"the macaroon does not allow {first}: ")
-    assert not found.answers
+    assert (found.answers, found.unsuitable) == (False, True)
 
 
 async def test_a_macaroon_that_may_not_ask_is_taken_with_a_note(play: Play, by_hand: Hand) -> None:

@@ -57,6 +57,19 @@ async def test_what_is_held_is_not_liquid(play: Play) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "local"),
+    [
+        ("channels_idle", 2_496_530),
+        ("channels_none", 0),
+        ("channels_pending_htlc_payer", 2_446_098 + 50_001),
+        ("channels_pending_htlc_payee", 2_496_100),
+    ],
+)
+async def test_what_an_outgoing_payment_holds_is_ours_until_it_is_settled(play: Play, name: str, local: int) -> None:
+    assert (await play(name).liquidity()).local == local
+
+
+@pytest.mark.parametrize(
     ("name", "state", "expiry_height"),
     [
         ("lookup_open", InvoiceState.OPEN, None),

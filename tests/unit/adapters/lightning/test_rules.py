@@ -344,6 +344,7 @@ HOSTILE = [
     b'{"error": {"code": 2, "message": "boom"}}',
     b'{"payments": [{"payment_hash": 1}]}',
     b'{"channels": [{"active": true, "local_balance": 1.5}]}',
+    b'{"channels": [{"pending_htlcs": [{"incoming": false, "amount": -5}]}]}',
     b'{"chains": "x"}',
     b'{"block_height": "x"}',
 ]

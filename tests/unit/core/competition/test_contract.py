@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from coordinator_core.competition.amounts import on_chain_shares
+from coordinator_core.competition.budget import LEAST_SHARE, SWEEP_WEIGHT
 from coordinator_core.competition.chain_cost import OUTCOME_WEIGHT, ContractShape, chain_cost
 from coordinator_core.competition.contract import contract_parameters, verify_parameters
 from coordinator_core.competition.entries import sign_entry
@@ -15,7 +16,7 @@ from coordinator_core.errors import InvalidInput, Refused, VerificationFailed
 from coordinator_core.oracle.locking import locking_points
 from coordinator_core.secp256k1 import SecretKey, sha256
 from coordinator_core.secret import Secret
-from coordinator_core.transaction import OutPoint
+from coordinator_core.transaction import OutPoint, fee_for_weight, input_weight, leaf_hash, predict_weight
 
 MARKET_MAKER = SecretKey.from_bytes(sha256(b"market maker"))
 NONCE = SecretKey.from_bytes(sha256(b"nonce"))
@@ -89,6 +90,20 @@ def test_predictions_are_what_is_built(make_terms, weights, count):
     assert {out.value for out in contract.split_transaction(refund_all).outputs[:-1]} == {shares.refund}
     assert {out.value for out in contract.split_transaction(EXPIRY).outputs[:-1]} == {shares.expiry}
     assert contract.outcome_output(0).value == shares.outcome_value
+
+
+def test_a_share_of_the_budget_pays_for_each_way_to_take_it(make_terms):
+    terms = make_terms({"contract.delta": 288})
+    contract = Contract.build(derive(terms, roster(terms, 3)), OutPoint(bytes(32), 0))
+    output = contract.winner_output(0)
+    preimages = {output.win_script: (32,), output.sellback_script: (32,), output.reclaim_script: ()}
+    weights = []
+    for script, preimage in preimages.items():
+        control = output.taproot.control_block(leaf_hash(script))
+        spend = input_weight((64, *preimage, len(script), len(control)))
+        weights.append(predict_weight([spend], [34]))
+    assert max(weights) == weights[0] == SWEEP_WEIGHT
+    assert LEAST_SHARE - fee_for_weight(261, SWEEP_WEIGHT) == 330
 
 
 def test_what_the_coordinator_sends_is_derived_again(terms):

@@ -76,6 +76,15 @@ class TestHandIn:
         ]
         assert [field for _, _, field in decision.resources][-2:] == ["entry.slot_key", "entry.payout_hash"]
 
+    def test_the_price_of_a_reservation_does_not_stand_for_ever(self, reserved: Story) -> None:
+        event = ME.entry(reserved.terms).event
+        first = hand_in(reserved.set(wall=b.WALL + 599), event)
+        reserved.set(wall=b.WALL + 600)
+        with pytest.raises(tickets.ReservationLapsed, match="renew it"):
+            hand_in(reserved, event)
+        reserved.put(*first.facts)
+        assert hand_in(reserved, event).facts == []
+
     def test_not_for_anothers_ticket(self, reserved: Story) -> None:
         with pytest.raises(InvalidInput, match="is not one of yours"):
             hand_in(reserved, by=OTHER)

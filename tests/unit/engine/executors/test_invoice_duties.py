@@ -80,6 +80,31 @@ class TestWatch:
         done = await self.run(bench, Story().put(b.invoice("entry-1", HoldState.OPEN)))
         assert [fact.state for fact in done.facts] == [HoldState.CANCELED]
 
+    async def test_a_stream_that_showed_a_change_is_closed_before_the_invoice_is_looked_up(
+        self, bench: Any, monkeypatch: Any
+    ) -> None:
+        """It holds one of the node's connections."""
+        told: list[str] = []
+
+        async def listened(_: str) -> Any:
+            try:
+                yield InvoiceState.ACCEPTED
+                await asyncio.Event().wait()
+            finally:
+                told.append("closed")
+
+        ask = bench.services.lightning.invoice
+
+        async def asked(payment_hash: str) -> Any:
+            told.append("asked")
+            return await ask(payment_hash)
+
+        await invoiced(bench, InvoiceState.ACCEPTED)
+        monkeypatch.setattr(bench.services.lightning, "invoice_updates", listened)
+        monkeypatch.setattr(bench.services.lightning, "invoice", asked)
+        await self.run(bench, Story().put(b.invoice("entry-1", HoldState.OPEN)))
+        assert told == ["closed", "asked"]
+
 
 @pytest.mark.parametrize("known", [[], [b.ticket("entry-1")]])
 async def test_a_roster_with_an_entry_that_has_no_invoice_is_not_read(bench: Any, known: list[Any]) -> None:

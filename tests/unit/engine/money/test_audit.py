@@ -58,6 +58,7 @@ async def test_books_that_balance(rich: Any, house: Any) -> None:
         Bucket.OWED: PRICE,
         Bucket.PAID: 0,
         Bucket.SWEPT: 0,
+        Bucket.LEFT: 0,
         Bucket.WALLET: 1_000_000,
         Bucket.RESERVED: 0,
     }

@@ -79,6 +79,15 @@ class TestWhereItStands:
         assert made == LaneBooks(owed=FIRST.net, paid=SECOND.net, swept=POOL)
         assert made.liabilities == FIRST.net
 
+    @pytest.mark.parametrize("state", [b.delta_broadcasted(), s.Completed(funding_txid=b.FUNDING, outcome=0)])
+    def test_what_nobody_can_take_is_neither_held_nor_owed(self, state: s.Competition) -> None:
+        trouble = f.NeedsOperator(topic=f"dust/sweep:reclaim:{FIRST.entry_id}", reason="dust", resume="none")
+        story = split().put(paid(SECOND), trouble, b.built(f"sweep:sellback:{SECOND.entry_id}", "aa" * 32))
+        story.spend(f"{b.SPLIT}:{SECOND.vout}", "aa" * 32).set(tip=b.TIP + 2 * b.DELTA)
+        made = books_of(state, story.lane)
+        assert made == LaneBooks(paid=SECOND.net, swept=SECOND.gross, left=FIRST.gross)
+        assert made.liabilities == 0
+
     def test_a_ticket_that_was_settled_early_is_a_liability(self) -> None:
         story = b.Story().put(*b.seats(state=SETTLED), b.pinned())
         assert books_of(b.funding_broadcasted(), story.lane).settled_early == 3 * PRICE

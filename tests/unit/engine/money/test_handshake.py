@@ -9,10 +9,11 @@ import pytest
 from msgspec.structs import replace as changed
 
 from coordinator.engine.alarms import of_attention
-from coordinator.engine.money.handshake import MOST_SKEW, UNKNOWN, Handshake
+from coordinator.engine.money.handshake import UNKNOWN, Handshake
 from coordinator.engine.new_money import NewMoney, NewMoneyPaused
 from coordinator.engine.submit import Conflict
 from coordinator.ports.alerts import AlertName
+from coordinator.ports.clock import MOST_SKEW
 from coordinator.ports.faults import Unreachable
 from coordinator.ports.keymeld import Capabilities, EnclaveKey, SessionLimits
 from coordinator.ports.oracle import OracleSource, SourceMetric
