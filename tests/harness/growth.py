@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 WARM_UP_SECONDS: Final = 600.0
-"""Caches fill, and allocators take what they will need."""
+"""Allocators take what they will need. Caches of key sets and points hold some 15 MB once a few hundred contracts were
+made, so of a longer run the first half is warm-up as well.
+"""
 LEAST_MEASURED_SECONDS: Final = 1_200.0
 """After the warm-up; over less, the noise of an allocator is no slope."""
 BYTES_AN_HOUR: Final = 4_000_000
-FILES_AN_HOUR: Final = 4
+MORE_FILES: Final = 4
+"""Connections come and go by dozens: what counts is how few there are at the quietest moment."""
 MOST_THREADS: Final = 40
 """Pools fill slowly up to their bounds, so a slope says nothing of them."""
 LARGEST_JOURNAL: Final = 64_000_000
@@ -73,7 +76,11 @@ class Growth:
     @property
     def warm(self) -> Sequence[Sample]:
         """Samples after the warm-up."""
-        return [sample for sample in self.samples if sample.at - self.samples[0].at >= WARM_UP_SECONDS]
+        if not self.samples:
+            return []
+        first, last = self.samples[0].at, self.samples[-1].at
+        since = first + max(WARM_UP_SECONDS, (last - first) / 2)
+        return [sample for sample in self.samples if sample.at >= since]
 
     @property
     def is_measured(self) -> bool:
@@ -100,11 +107,18 @@ class Growth:
         found += [f"there were {threads} threads"] if threads > MOST_THREADS else []
         if not self.is_measured:
             return found
-        slopes = {
+        grown = {
             f"memory grows by more than {BYTES_AN_HOUR} bytes an hour": self.memory_an_hour - BYTES_AN_HOUR,
-            "open files grow": self.an_hour(lambda sample: sample.files) - FILES_AN_HOUR,
+            "open files grow": self._more_files - MORE_FILES,
         }
-        return found + [f"{what} (beyond it: {over:.1f})" for what, over in slopes.items() if over > 0]
+        return found + [f"{what} (beyond it: {over:.1f})" for what, over in grown.items() if over > 0]
+
+    @property
+    def _more_files(self) -> int:
+        """How many more files were open at the quietest moment of the second half than of the first, both warm."""
+        middle = len(self.warm) // 2
+        earlier, later = ([sample.files for sample in half] for half in (self.warm[:middle], self.warm[middle:]))
+        return min(later) - min(earlier)
 
     @property
     def memory_an_hour(self) -> float:

@@ -39,8 +39,21 @@ def test_memory_may_grow_by_four_megabytes_an_hour(megabytes: float, wrong: bool
     assert any("memory" in text for text in growth.wrong) is wrong
 
 
+def test_what_fills_up_in_the_first_half_of_a_long_run_is_no_growth() -> None:
+    growth = grown(0.0, 2.0)
+    filling = Growth([s._replace(resident_bytes=s.resident_bytes + int(5e3 * min(s.at, HOUR))) for s in growth.samples])
+    assert not filling.wrong
+    assert abs(filling.memory_an_hour) < 1e6
+
+
 def test_open_files_may_not_grow() -> None:
-    assert any("files" in text for text in grown(0.0, 2.0, files=6).wrong)
+    assert any("files" in text for text in grown(0.0, 2.0, files=20).wrong)
+
+
+def test_connections_that_come_and_go_are_no_growth() -> None:
+    growth = grown(0.0, 2.0)
+    busy = Growth([s._replace(files=s.files + (0 if number % 9 else 120)) for number, s in enumerate(growth.samples)])
+    assert not busy.wrong
 
 
 def test_a_short_run_speaks_of_no_growth_but_of_bounds() -> None:
