@@ -10,7 +10,7 @@ from coordinator_core.musig2.keyset import KeySet
 from coordinator_core.secp256k1.native import exact_bytes
 from coordinator_core.secp256k1.points import parse_native
 
-_CACHED_POINTS: Final = 1 << 14
+_CACHED_POINTS: Final = 1 << 13
 
 
 def is_adaptor_point(point: bytes) -> bool:

@@ -16,7 +16,7 @@ from coordinator_core.secp256k1 import N, sha256, tagged_hash
 from coordinator_core.secp256k1.native import NULL, ctx, exact_bytes, ffi, lib, require
 from coordinator_core.secp256k1.points import parse_native, scalar_to_bytes, serialize_native
 
-_CACHED_KEY_SETS: Final = 4096
+_CACHED_KEY_SETS: Final = 1 << 11
 
 
 class KeySet:

@@ -150,8 +150,14 @@ def test_without_keymeld_and_oracle_it_starts_and_says_what_is_away(house: House
         assert process.wait(PATIENCE) == EXIT_DRAINED
 
 
-def test_without_lightning_it_refuses_in_one_sentence(house: House) -> None:
-    house.stack.children["lightning"].stop()
-    with house.coordinator() as process:
-        assert process.wait(PATIENCE) == 1
-    assert house.log.read_text().strip().splitlines()[-1].startswith("coordinator: lightning")
+def test_with_a_node_of_another_network_it_refuses_in_one_sentence(house: House) -> None:
+    settings = house.settings.read_text()
+    house.settings.write_text(settings.replace('network = "regtest"', 'network = "signet"'))
+    try:
+        with house.coordinator() as process:
+            assert process.wait(PATIENCE) == 1
+    finally:
+        house.settings.write_text(settings)
+    said = house.log.read_text().strip().splitlines()[-1]
+    assert said.startswith("coordinator: ")
+    assert "signet" in said

@@ -23,7 +23,8 @@ from tests.harness.world import ChaosWorld
 
 SHOWN: Final = 5
 ADDRESSES: Final = 1_000
-"""Far more than the wallet hands out in a run."""
+ADDRESSES_EACH: Final = 12
+"""More than the wallet hands out in a run, and for each of its competitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +111,22 @@ async def _books(evidence: Evidence, contracts: Sequence[ContractMoney]) -> list
     for wave in evidence.waves:
         # What a wallet starts with is nobody's gain.
         before = before.with_change({f"Lightning, {alias}": amount for alias, amount in wave.opened.items()})
-    wallet = await _wallet(world, world.stack.directory / "coordinator" / "seed")
+    competitions = sum(len(wave.contests) for wave in evidence.waves)
+    wallet = await _wallet(world, world.stack.directory / "coordinator" / "seed", competitions)
     after: Sheet = sheet(wallet, ledger["nodes_msat"], ledger["held_msat"], contracts)
     changes = after.less(before)
-    wrong = [] if sum(changes.values()) == 0 else [f"the sum is {sum(changes.values())} msat: {changes}"]
+    house = {name: change for name, change in changes.items() if "player" not in name}
+    wrong = [] if sum(changes.values()) == 0 else [f"the sum is {sum(changes.values())} msat, players and {house}"]
     wrong += [f"{name} keep {changes[name]} msat" for name in ("held in Lightning", "contracts") if name in changes]
     return wrong
 
 
-async def _wallet(world: ChaosWorld, seed_file: Path) -> int:
+async def _wallet(world: ChaosWorld, seed_file: Path, competitions: int) -> int:
     """Satoshi that the node finds on the addresses of the coordinator's seed: no word of the coordinator's."""
     # Deriving needs no database.
     tree = SealedSecrets(cast("SqliteStore", None), load_or_create_seed(seed_file, PASSPHRASE)).wallet_seed()
     account = HDKey.from_seed(tree.reveal()).derive("m/86h/1h/0h")
-    scripts = [_script(account, number).hex() for number in range(ADDRESSES)]
+    scripts = [_script(account, number).hex() for number in range(ADDRESSES + ADDRESSES_EACH * competitions)]
     found = await world.services.rpc("scantxoutset", "start", [f"raw({script})" for script in scripts])
     return sum(round(coin["amount"] * 100_000_000) for coin in found["unspents"])
 
