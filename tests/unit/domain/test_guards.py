@@ -135,6 +135,8 @@ class TestForfeited:
     def test_a_fresh_one_does_not_mend_it(self, approved: Story) -> None:
         approved.put(self.spent("entry-4"), b.approval("entry-4", "batch-1-0", at=b.WALL + 30))
         assert "entry-4" not in closing.approvers(approved.lane, 1)
+        assert closing.forfeited(approved.lane, 1, "batch-1-0", "entry-4")
+        assert not closing.forfeited(approved.lane, 1, "batch-1-1", "entry-4")
         assert self.over(approved) == b.event_created(2)
 
     def test_nothing_is_spent_on_it_meanwhile(self, approved: Story) -> None:
