@@ -23,7 +23,7 @@ from coordinator.domain.competitions.advance import advance
 from coordinator.domain.competitions.states import Competition, Created
 from coordinator.domain.competitions.wanted import wanted
 from coordinator.domain.competitions.watching import deadline, watched
-from coordinator.domain.facts import Fact, FactBook, Published
+from coordinator.domain.facts import Built, Fact, FactBook, Published
 from coordinator.domain.lane import Lane
 from coordinator.domain.lane import World as Seen
 from coordinator.engine.codec import decode_state, encode_state
@@ -104,6 +104,9 @@ def shuffled(dice: Dice, unordered: frozenset[Key]) -> Order:
         dice.shuffle(facts)
         in_turn = iter([fact for fact in chapter.facts if _key(fact) in unordered])
         facts = [next(in_turn) if _key(fact) in unordered else fact for fact in facts]
+        # A duty writes it under its fence before anything leaves: what would recall the funding ends that duty first,
+        # and then it is not written any more. After a recall it cannot arrive.
+        facts.sort(key=lambda fact: fact.kind() != Built.kind())
         cuts = sorted(dice.randrange(len(facts) + 1) for _ in range(dice.randrange(3)))
         return [facts[start:end] for start, end in zip([0, *cuts], [*cuts, len(facts)], strict=True)]
 
