@@ -41,7 +41,9 @@ async def compare_coins(ground: Ground) -> None:
         if coin.lane not in owners:
             owners[coin.lane] = await _owner(store, coin.lane)
         owner = owners[coin.lane]
-        if owner is not None and coin.outpoint not in owner.spent:
+        if owner is None:
+            continue
+        if coin.outpoint not in owner.spent:
             wrong = await judge_coin(ground.services.chain, coin.outpoint, owner.transactions)
             if wrong is not None:
                 await ground.alarm(wrong)

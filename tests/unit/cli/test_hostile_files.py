@@ -105,7 +105,8 @@ FILES = {
 @HOSTILE
 def test_any_change_of_a_document_ends_in_one_sentence(tries, kind, data):
     document, arguments, path = FILES[kind]
-    tries(data.draw(changed(document)), arguments, path)
+    # A crash, or more than a sentence, fails in `tries`.
+    assert tries(data.draw(changed(document)), arguments, path).exit_code in (0, 1, 2)
 
 
 @pytest.mark.parametrize("kind", FILES)

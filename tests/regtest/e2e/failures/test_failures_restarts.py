@@ -66,6 +66,7 @@ async def test_a_funding_survives_the_restart_of_bitcoind(app: RealApp, how: Cal
     await app.services.blocking(app.rig.restart_chain, how=how)
     # Killed, bitcoind forgot its mempool; announced again, the funding confirms in one block more.
     await app.wait_for_funding(competition)
+    assert await invoice_states(app, *competition.players) == ["ACCEPTED"] * 3
     await app.mine_blocks()
     await _finish(app, competition)
 

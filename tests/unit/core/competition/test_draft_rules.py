@@ -32,13 +32,15 @@ signing_date = 2026-09-24T02:00:00Z
 }
 
 
-def require(now: int = NOW, **changes: object) -> None:
+def require(now: int = NOW, **changes: object) -> bool:
+    """True; raises what is refused."""
     require_playable(read_draft({**DRAFT, **changes}), TIP, now, CANCEL_DELTA)  # type: ignore[arg-type]
+    return True
 
 
 @pytest.mark.parametrize("scoring", ["fixed", "lines"])
 def test_what_only_the_oracle_knows_is_left_open(scoring: str) -> None:
-    require(scoring=scoring)
+    assert require(scoring=scoring)
 
 
 def test_a_closing_that_is_over_is_no_date() -> None:
