@@ -1,6 +1,10 @@
-"""What every folder of tests shares: the fixtures of the real daemons, and what is said when they are not run."""
+"""What every folder of tests shares: the fixtures of the real daemons, what is said when they are not run, and how
+examples are drawn.
+"""
 
 import gc
+
+from hypothesis import settings
 
 from tests.regtest.plugin import (
     pytest_collection_modifyitems,
@@ -11,6 +15,11 @@ from tests.regtest.plugin import (
     real_daemons,
     real_rig,
 )
+from tests.support.examples import fresh
+
+# A busy machine is no counterexample, and the same commit is judged by the same examples.
+settings.register_profile("house", deadline=None, derandomize=not fresh())
+settings.load_profile("house")
 
 __all__ = [
     "pytest_collection_modifyitems",

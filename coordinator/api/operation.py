@@ -37,8 +37,9 @@ from coordinator.api.schema import json_schema
 
 SCHEMA_PATH: Final = "/api/v1/schema"
 _LATER: Final = frozenset({429, 503})
-_EVERYWHERE: Final = frozenset({429, 500, 503})
-_SIGNED: Final = frozenset({400, 401, 413})
+_EVERYWHERE: Final = frozenset({400, 429, 500, 503})
+"""400 too where nothing is taken: a query parameter is refused there as well."""
+_SIGNED: Final = frozenset({401, 413})
 
 
 class Who(Enum):
@@ -68,7 +69,7 @@ def described(
     @dataclass
     class Described(Operation):
         def __post_init__(self) -> None:
-            statuses = refusals | ({400, 404} if self.parameters else frozenset())
+            statuses = refusals | ({404} if self.parameters else frozenset())
             self.responses = {str(status): _answer(status, kind) for status, kind in answers.items()} | {
                 str(status): _refusal(status) for status in sorted(statuses)
             }

@@ -259,6 +259,11 @@ class TestApp:
         log = await self.services.operator("GET", f"/competitions/{competition.id}/log")
         return [str(row["to"]) for row in log["transitions"]]
 
+    async def reasons(self, competition: Competition) -> list[str]:
+        """Why the competition went where it went, as the operator reads it."""
+        log = await self.services.operator("GET", f"/competitions/{competition.id}/log")
+        return [f"{row['to']}: {row['reason']}" for row in log["transitions"] if row["reason"]]
+
     async def close_entries(self, competition: Competition) -> None:
         """The closing time comes."""
         await self.chain.pass_until(competition.terms.schedule.entries_close)

@@ -8,7 +8,7 @@ from tests.harness.sim import prompt
 from tests.harness.sim.course import Course, Phase
 from tests.harness.sim.table import faulty
 from tests.harness.sim.world import SimApp, simulate
-from tests.support.examples import everything
+from tests.support.examples import everything, fresh
 
 ORDER = [
     "created",
@@ -45,7 +45,7 @@ def test_a_late_step_an_idle_lane_and_a_wrong_sum_are_told() -> None:
 
 
 def test_single_faults_in_any_order_change_nothing_in_the_end() -> None:
-    seed = secrets.token_hex(4)
+    seed = secrets.token_hex(4) if fresh() else "f4b3febb"
     assert simulate(faulty, seed=seed, faults=15.0, shuffled=True) == (), f"seed {seed}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from coordinator.player.wallet import LightningWallet
 from coordinator_core.errors import CoreError, Fault
 
 SECONDS = 30.0
+TRIES = 10
+"""How often the operator reads in all, while a service of the coordinator's is away."""
 BLOCK_PAUSE_SECONDS = 1.0
 
 
@@ -91,10 +94,18 @@ class World:
         return (await self._http.get(f"{self.stack.control('lightning')}/control/ledger")).json()
 
     async def operator(self, method: str, path: str, body: object | None = None) -> Any:
-        """A call of the operator's. Raises WorldError with the problem's words."""
+        """A call of the operator's; a read is repeated while the coordinator says that it cannot know.
+
+        Raises WorldError with the problem's words.
+        """
         headers = {"Authorization": f"Bearer {self.stack.operator_token}"}
         url = f"{self.stack.url('coordinator')}/api/v1/operator{path}"
         response = await self._http.request(method, url, json=body, headers=headers)
+        for _ in range(TRIES - 1):
+            if method != "GET" or response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+            await asyncio.sleep(float(response.headers["Retry-After"]))
+            response = await self._http.request(method, url, headers=headers)
         if not response.is_success:
             raise WorldError(f"operator {path}", response.text)
         return response.json()

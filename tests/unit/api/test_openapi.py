@@ -59,11 +59,20 @@ async def test_every_operation_says_what_it_takes_answers_and_refuses(document: 
             assert good, (method, path)
             for status in good:
                 assert operation["responses"][status]["content"]["application/json"]["schema"]["type"], path
-            assert {"429", "500", "503"} <= operation["responses"].keys()
+            assert {"400", "429", "500", "503"} <= operation["responses"].keys()
             body = operation.get("requestBody")
             schema = body["content"]["application/json"]["schema"] if body else {}
             assert schema.get("title") == BODIES.get((method, path)), (method, path)
             assert not body or schema["additionalProperties"] is False
+
+
+async def test_an_unknown_query_parameter_is_refused_as_documented_even_where_none_is_taken(
+    edge: Any, document: dict[str, Any]
+) -> None:
+    answer = await edge.browser.get("/api/v1/status", params={"entry": "1"})
+    assert answer.status_code == 400
+    assert answer.json()["field"] == "entry"
+    assert "400" in document["paths"]["/api/v1/status"]["get"]["responses"]
 
 
 async def test_who_may_ask_stands_in_the_document(document: dict[str, Any]) -> None:

@@ -8,13 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import settings
 
 from coordinator_core.competition.documents import convert_strict
 from coordinator_core.competition.terms import Terms
-
-settings.register_profile("without-deadline", deadline=None)
-settings.load_profile("without-deadline")
 
 VALID = json.loads((Path(__file__).parents[3] / "vectors" / "terms.json").read_text())["terms"]
 
