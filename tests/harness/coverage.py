@@ -32,6 +32,7 @@ DOMAIN_TESTS = (
 )
 ALL_TESTS = (
     "tests/unit",
+    "tests/embedded",
     "tests/property",
     "--deselect=tests/property/domain/test_machine.py",
     "tests/contract",

@@ -21,7 +21,7 @@ from coordinator.embedded.node.index import Coin
 from coordinator.embedded.node.mempool import Entry, Mempool
 
 CASES: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[3] / "vectors" / "onchain" / "cases.json").read_text()
+    (Path(__file__).parents[2] / "vectors" / "onchain" / "cases.json").read_text()
 )["cases"]
 FUNDING_HEIGHT = 400
 

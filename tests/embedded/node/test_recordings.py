@@ -22,7 +22,7 @@ from coordinator.embedded.node.rpc.dispatch import Dispatcher
 from coordinator.embedded.node.rpc.method import Context
 
 RECORDED_AT = 1_795_259_684
-VECTORS = Path(__file__).parents[3] / "vectors" / "bitcoind" / "exchanges.jsonl"
+VECTORS = Path(__file__).parents[2] / "vectors" / "bitcoind" / "exchanges.jsonl"
 EXCHANGES = [json.loads(line, parse_float=str) for line in VECTORS.read_text().splitlines()]
 HTTP_ONLY = {"http_get", "auth_wrong", "auth_missing"}
 """Compared over HTTP in tests/services/node."""

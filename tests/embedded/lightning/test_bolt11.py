@@ -17,7 +17,7 @@ from coordinator.embedded.lightning.bolt11 import PaymentRequest
 from coordinator.embedded.lightning.errors import LndError
 from coordinator_core.secp256k1 import SecretKey
 
-VECTORS = Path(__file__).parents[3] / "vectors" / "lnd" / "exchanges.jsonl"
+VECTORS = Path(__file__).parents[2] / "vectors" / "lnd" / "exchanges.jsonl"
 ROWS = [json.loads(line) for line in VECTORS.read_text(encoding="utf-8").splitlines()]
 KEY = SecretKey.from_bytes(bytes(range(1, 33)))
 SIGNATURE_LETTERS = 104 + 6

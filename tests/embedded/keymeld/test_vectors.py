@@ -33,7 +33,7 @@ from coordinator_core.musig2 import KeySet
 from coordinator_core.secp256k1 import SecretKey, ecdsa_sign, ecdsa_verify, sha256
 from coordinator_core.secret import Secret
 
-VECTORS = json.loads((Path(__file__).parents[3] / "vectors" / "keymeld" / "vectors.json").read_text())
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "keymeld" / "vectors.json").read_text())
 SECRET = bytes(range(1, 33))
 PREFIX = "01890a5d-ac96-774b-bcce-b302099a80"
 KEYGEN, SIGNING, U1, U2, ITEM = (PREFIX + end for end in ("57", "58", "01", "02", "aa"))

@@ -13,7 +13,7 @@ from coordinator.embedded.lightning.chain import ChainAway, ChainFollower
 from coordinator.embedded.lightning.network import Network
 from coordinator_core.errors import InvalidInput
 
-VECTORS = Path(__file__).parents[3] / "vectors" / "bitcoind" / "exchanges.jsonl"
+VECTORS = Path(__file__).parents[2] / "vectors" / "bitcoind" / "exchanges.jsonl"
 RECORDED: dict[str, Any] = next(
     row["body"]
     for row in map(json.loads, VECTORS.read_text(encoding="utf-8").splitlines())

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-VECTORS = Path(__file__).parents[3] / "vectors" / "lnd" / "exchanges.jsonl"
+VECTORS = Path(__file__).parents[2] / "vectors" / "lnd" / "exchanges.jsonl"
 ROWS: dict[str, dict[str, Any]] = {
     row["name"]: row for row in map(json.loads, VECTORS.read_text(encoding="utf-8").splitlines())
 }

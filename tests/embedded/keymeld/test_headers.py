@@ -11,7 +11,7 @@ import pytest
 from coordinator.embedded.keymeld.errors import PlainTextError
 from coordinator.embedded.keymeld.gateway.authentication import parse_header
 
-VECTORS = Path(__file__).parents[3] / "vectors" / "keymeld"
+VECTORS = Path(__file__).parents[2] / "vectors" / "keymeld"
 FLOW = [
     call
     for call in json.loads((VECTORS / "flow_3p1w.json").read_text())["calls"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from coordinator.cli.main import main
 from tests.hostile_json import changed
 
-VECTORS = Path(__file__).parents[2] / "vectors"
+VECTORS = Path(__file__).parents[1] / "vectors"
 CONTRACT = json.loads((VECTORS / "dlctix" / "n3k1.json").read_text())
 TERMS = json.loads((VECTORS / "terms.json").read_text())["terms"]
 SIGNED = {
