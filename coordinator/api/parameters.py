@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from litestar.connection import ASGIConnection
@@ -13,6 +13,8 @@ from coordinator_core.errors import Fault, InvalidInput
 
 SHOWN: Final = re.compile(r"[a-z_]{1,24}")
 """What names of parameters look like. Anything else is not repeated: it may be a secret that went to a wrong place."""
+_KNOWN: Final[dict[tuple[Callable[..., Any], frozenset[str]], frozenset[str]]] = {}
+"""By function, of which there are only so many: a guard is given another copy of its route with each request."""
 
 
 def known_only(connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteHandler) -> None:
@@ -28,8 +30,10 @@ def known_only(connection: ASGIConnection[Any, Any, Any, Any], route: BaseRouteH
             raise InvalidInput(shown, "is no query parameter of this address", fix, fault=Fault.PLAYER)
 
 
-@lru_cache(maxsize=256)
 def _known(route: BaseRouteHandler, in_path: frozenset[str]) -> frozenset[str]:
-    # Only the names are looked at.
-    model = route.create_kwargs_model(path_parameters=cast(Any, dict.fromkeys(in_path)))
-    return frozenset(parameter.field_alias for parameter in model.expected_query_params)
+    key = (route.fn, in_path)
+    if key not in _KNOWN:
+        # Only the names are looked at.
+        model = route.create_kwargs_model(path_parameters=cast(Any, dict.fromkeys(in_path)))
+        _KNOWN[key] = frozenset(parameter.field_alias for parameter in model.expected_query_params)
+    return _KNOWN[key]

@@ -18,6 +18,7 @@ from coordinator_core.competition.ids import uuid7
 from coordinator_core.competition.picks import Choice
 from coordinator_core.errors import CoreError, Fault, InvalidInput
 from coordinator_core.nostr.event import Event
+from coordinator_core.secp256k1 import schnorr_sign
 from coordinator_core.secret import Secret
 from coordinator_core.units import FeeRate, UnixTime
 from tests.support import lanes as b
@@ -84,6 +85,15 @@ class TestHandIn:
             hand_in(reserved, event)
         reserved.put(*first.facts)
         assert hand_in(reserved, event).facts == []
+
+    def test_an_entry_that_was_taken_stays_taken_however_often_it_is_signed(self, reserved: Story) -> None:
+        """Signed again after the price lapsed, its invoice yet to be made: it was refused, and a renewal as well."""
+        reserved.put(*hand_in(reserved, ME.entry(reserved.terms).event).facts)
+        reserved.set(wall=b.WALL + 600)
+        again = ME.entry(reserved.terms).event
+        signature = schnorr_sign(bytes.fromhex(again.id), ME.identity, b"\x01" * 32).hex()
+        assert signature != again.sig
+        assert hand_in(reserved, altered(again, sig=signature)).facts == []
 
     def test_not_for_anothers_ticket(self, reserved: Story) -> None:
         with pytest.raises(InvalidInput, match="is not one of yours"):
