@@ -56,9 +56,9 @@ def funding_purpose(attempt: int) -> str:
 
 async def fee_market(services: Services) -> FeeMarket:
     """What the node says now."""
-    return FeeMarket(
-        estimate=await services.chain.fee_rate(FEE_TARGET_BLOCKS), relay_floor=await services.chain.relay_floor()
-    )
+    chain = services.chain
+    estimate, floor = await asyncio.gather(chain.fee_rate(FEE_TARGET_BLOCKS), chain.relay_floor())
+    return FeeMarket(estimate=estimate, relay_floor=floor)
 
 
 def pinned(lane: Lane, attempt: int) -> Pinned:
@@ -120,8 +120,11 @@ class PinContractExecutor:
     async def _kick_off(self, lane: Lane, roster: tuple[str, ...]) -> KickOff:
         tickets = [lane.facts.get(Ticket, entry_id) for entry_id in roster]
         fees = [ticket.network_fee for ticket in tickets if ticket is not None]
-        means = Means(wallet=await self._s.wallet.balance(), lightning=(await self._s.lightning.liquidity()).outbound)
-        return kick_off(lane.terms, fees, await fee_market(self._s), means)
+        # Side by side: while every answer is slow, the pins of other competitions wait for this one.
+        balance, liquidity, market = await asyncio.gather(
+            self._s.wallet.balance(), self._s.lightning.liquidity(), fee_market(self._s)
+        )
+        return kick_off(lane.terms, fees, market, Means(wallet=balance, lightning=liquidity.outbound))
 
     async def _pin(self, task: Task[PinContract], duty: PinContract, made: KickOff) -> Pinned:
         s, lane = self._s, task.lane
