@@ -19,7 +19,7 @@ from coordinator_core.musig2.pippenger import PairRange, multiply
 from coordinator_core.secp256k1.native import N
 from coordinator_core.secp256k1.points import parse_native
 
-_CACHED_MEMBERS: Final = 1 << 10
+CACHED_MEMBERS: Final = 1 << 10
 """Of a few large contracts."""
 
 
@@ -51,7 +51,7 @@ def sum_by_member(generator_scalar: int, weighted: Iterable[tuple[KeySet, int]])
     return linear_combination(generator_scalar, [(_native(member), number) for member, number in sums.items()])
 
 
-@lru_cache(maxsize=_CACHED_MEMBERS)
+@lru_cache(maxsize=CACHED_MEMBERS)
 def _native(member: bytes) -> Any:
     # Only ever copied, never written to: see linear_combination().
     return parse_native(member)

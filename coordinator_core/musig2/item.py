@@ -10,7 +10,7 @@ from coordinator_core.musig2.keyset import KeySet
 from coordinator_core.secp256k1.native import exact_bytes
 from coordinator_core.secp256k1.points import parse_native
 
-_CACHED_POINTS: Final = 1 << 13
+CACHED_POINTS: Final = 1 << 13
 
 
 def is_adaptor_point(point: bytes) -> bool:
@@ -26,7 +26,7 @@ def _parse_adaptor_point(point: bytes) -> Any:
     return _parse_known_bytes(exact_bytes(point, 33, "adaptor point"))
 
 
-@lru_cache(maxsize=_CACHED_POINTS)
+@lru_cache(maxsize=CACHED_POINTS)
 def _parse_known_bytes(point: bytes) -> Any:
     return parse_native(point, "adaptor point")
 

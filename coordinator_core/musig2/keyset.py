@@ -16,7 +16,7 @@ from coordinator_core.secp256k1 import N, sha256, tagged_hash
 from coordinator_core.secp256k1.native import NULL, ctx, exact_bytes, ffi, lib, require
 from coordinator_core.secp256k1.points import parse_native, scalar_to_bytes, serialize_native
 
-_CACHED_KEY_SETS: Final = 1 << 11
+CACHED_KEY_SETS: Final = 1 << 11
 
 
 class KeySet:
@@ -144,7 +144,7 @@ class KeySet:
         return gacc, sign * int.from_bytes(self.tweak_term, "big") % N, self._tweaks
 
 
-@lru_cache(maxsize=_CACHED_KEY_SETS)
+@lru_cache(maxsize=CACHED_KEY_SETS)
 def _aggregate(members: tuple[bytes, ...]) -> KeySet:
     if not members:
         raise InvalidInput("pubkeys", "is empty", "give at least one key")
@@ -156,7 +156,7 @@ def _aggregate(members: tuple[bytes, ...]) -> KeySet:
     return KeySet(members, cache, 1, 0, b"")
 
 
-@lru_cache(maxsize=_CACHED_KEY_SETS)
+@lru_cache(maxsize=CACHED_KEY_SETS)
 def _tweaked(key_set: KeySet, tweak: bytes, x_only: bool) -> KeySet:
     value = int.from_bytes(tweak, "big")
     if value >= N:

@@ -27,6 +27,7 @@ from coordinator.engine.observer import UNOBSERVED, EngineObserver
 from coordinator.ports.faults import PortError
 from coordinator_core.errors import CoreError
 from coordinator_core.secret import Secret
+from tests.harness import caches
 from tests.harness.boundaries import Arming, DyingObserver
 from tests.harness.recording import RecordingObserver
 
@@ -43,6 +44,8 @@ class Order(Struct, frozen=True):
     arming: Arming | None = None
     recording: str = ""
     """A file in which it writes down what it did for each duty."""
+    full_caches: bool = False
+    """Whether its caches are filled before it starts."""
 
 
 def main() -> int:
@@ -98,6 +101,8 @@ def _observer(order: Order) -> EngineObserver:
 
 def _live(path: Path, order: Order) -> int:
     observer = _observer(order)
+    if order.full_caches:
+        caches.fill()
     try:
         return asyncio.run(
             serve(load_settings(path), PASSPHRASE, ready_line=True, parent=os.getppid(), observer=observer)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 WARM_UP_SECONDS: Final = 600.0
-"""Allocators take what they will need. Caches of key sets and points hold some 15 MB once a few hundred contracts were
-made, so of a longer run the first half is warm-up as well.
+"""Allocators take what they will need; of a longer run the first half is warm-up as well. Caches of cryptography are
+full from the start (caches.py).
 """
 LEAST_MEASURED_SECONDS: Final = 1_200.0
 """After the warm-up; over less, the noise of an allocator is no slope."""

@@ -98,8 +98,11 @@ class Lives:
         seed: str,
         progress: Progress,
         shares: Mapping[Plan, int] = SHARES,
+        *,
+        full_caches: bool = False,
     ) -> None:
-        """`shares`: how many lives of a hundred are to end in each way."""
+        """`shares`: how many lives of a hundred are to end in each way. `full_caches`: see caches.py."""
+        self._full_caches = full_caches
         self._settings, self._records, self._log = settings, records, log
         self._seed, self._progress, self._shares = seed, progress, shares
         self._failed_starts: list[int] = []
@@ -209,7 +212,7 @@ class Lives:
         clock = asyncio.create_task(self._by_clock(plan, rng.uniform(*BY_CLOCK)))
         recording = str(self.recording) if self.is_recorded else ""
         try:
-            await self._order(Order(arming, recording))
+            await self._order(Order(arming, recording, self._full_caches))
             await self._hear(plan)
         finally:
             clock.cancel()

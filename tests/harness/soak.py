@@ -34,7 +34,7 @@ TELL_EVERY: Final = 6
 async def run(hours: float, seed: str, directory: Path) -> tuple[Growth, list[Row], int]:
     """Waves until the time is over: what was sampled, the verdict, and how many competitions ended."""
     growth, waves = Growth(), list[Wave]()
-    async with ChaosWorld(directory, seed, 0.0, Progress(kills=0)) as world:
+    async with ChaosWorld(directory, seed, 0.0, Progress(kills=0), full_caches=True) as world:
         evidence = await _prepare(world, waves)
         sampler = asyncio.create_task(_sample(world, growth, waves))
         stuck = ""

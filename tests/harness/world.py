@@ -54,8 +54,16 @@ class ChaosWorld:
     """Use as an async context manager: everything runs under one directory and ends with it."""
 
     def __init__(
-        self, directory: Path, seed: str, faults: float, progress: Progress, shares: Mapping[Plan, int] = SHARES
+        self,
+        directory: Path,
+        seed: str,
+        faults: float,
+        progress: Progress,
+        shares: Mapping[Plan, int] = SHARES,
+        *,
+        full_caches: bool = False,
     ) -> None:
+        """`faults`: the share of calls that go wrong, in percent. `full_caches`: see caches.py."""
         self.directory = directory
         self.progress = progress
         self.stack = Stack(directory / "world")
@@ -65,6 +73,7 @@ class ChaosWorld:
         self.has_faults = faults > 0
         self._seed = seed
         self._shares = shares
+        self._full_caches = full_caches
         self._proxies: dict[str, FaultProxy] = {}
         self._exits = AsyncExitStack()
 
@@ -97,7 +106,10 @@ class ChaosWorld:
         await self.chain.refresh()
         self.records = Records(self.stack.directory / "coordinator" / "coordinator.db")
         log = self.directory / "coordinator.log"
-        self.lives = Lives(self._settings(), self.records, log, self._seed, self.progress, self._shares)
+        self.lives = Lives(
+            *(self._settings(), self.records, log, self._seed, self.progress, self._shares),
+            full_caches=self._full_caches,
+        )
         await self.lives.open()
         self._exits.push_async_callback(self.lives.abandon)
         await self._introduce()
