@@ -16,20 +16,8 @@ from coordinator.ports.lightning import InvoiceState, Payment, PaymentState
 from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
 from tests.support import lanes as b
 
-HOUR = 3_600.0
 OPEN = s.CollectingEntries(terms_hash="h")
-HASH = b.ticket_hash("entry-1")
-ENTRY = d.CreateInvoice(entry_id="entry-1", generation=1, payment_hash=HASH)
 PAY = d.PayPrize(entry_id="entry-1", payment_hash="aa" * 32, cltv_limit=0)
-FUND = d.Broadcast(role="funding", attempt=1, contract=b.CONTRACT)
-PROTECTIVE = (
-    d.SettleInvoice(entry_id="entry-1", payment_hash=HASH),
-    d.CancelInvoice(payment_hash=HASH),
-    d.WatchInvoice(payment_hash=HASH),
-    d.Broadcast(role="outcome", attempt=1, contract=b.CONTRACT),
-    d.Broadcast(role="expiry", attempt=1, contract=b.CONTRACT),
-    d.PollAttestation(attempt=1, event_id=b.EVENT, entries=3),
-)
 
 
 async def made(desk: Any, entry_id: str, state: InvoiceState = InvoiceState.OPEN) -> None:
