@@ -67,12 +67,16 @@ class Limits:
 
 
 class Buckets:
-    """One bucket for each key, the `tracked` used last. `clock` gives seconds that never go back."""
+    """One bucket for each key, the `tracked` used last. `clock` gives seconds that never go back.
+
+    A bucket that is full again says as much as none, and is forgotten.
+    """
 
     def __init__(self, rate: Rate, tracked: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
         self._tracked = tracked
         self._clock = clock
+        self._full_after = rate.burst / rate.per_second
         self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -85,9 +89,16 @@ class Buckets:
         tokens = min(self._rate.burst, tokens + (now - since) * self._rate.per_second)
         missing = cost - tokens
         self._levels[key] = (tokens if missing > 0 else tokens - cost, now)
-        if len(self._levels) > self._tracked:
-            self._levels.popitem(last=False)
+        self._forget(now)
         return math.ceil(missing / self._rate.per_second) if missing > 0 else 0
+
+    def _forget(self, now: float) -> None:
+        # Who was seen last stands last, so the first one that stays ends the search.
+        while self._levels:
+            key, (_, since) = next(iter(self._levels.items()))
+            if len(self._levels) <= self._tracked and now - since < self._full_after:
+                return
+            del self._levels[key]
 
 
 class Admission:

@@ -23,6 +23,10 @@ def fill() -> None:
     keys = [SecretKey.from_bytes(number.to_bytes(32, "big")).public_key for number in range(1, 1 + item.CACHED_POINTS)]
     for key in keys:
         item.is_adaptor_point(key)
-    for members in islice(combinations(keys[:KEYS], MEMBERS), keyset.CACHED_KEY_SETS):
+    sets = combinations(keys[:KEYS], MEMBERS)
+    for members in islice(sets, keyset.CACHED_KEY_SETS):
         KeySet.aggregate(members).with_taproot_tweak().coefficients()
+    # A tweaked key is found by the key below it, which lives on after its own turn in its cache is over.
+    for members in islice(sets, keyset.CACHED_KEY_SETS):
+        KeySet.aggregate(members).coefficients()
     forms.sum_by_member(1, [(KeySet.aggregate(keys[: forms.CACHED_MEMBERS]), 1)])

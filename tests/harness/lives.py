@@ -31,6 +31,8 @@ BY_CLOCK: Final = (0.05, 2.5)
 LONGEST_LIFE: Final = 5.0
 """Seconds after which a life that was to end at a boundary ends by the clock."""
 EFFECTS: Final = 4
+ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "2"}
+"""As the systemd unit and the image have it."""
 STOP_SECONDS: Final = 15.0
 RESTART_SECONDS: Final = 0.1
 CALM_SECONDS: Final = 0.05
@@ -131,6 +133,7 @@ class Lives:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
+                env={**os.environ, **ENVIRONMENT},
             )
         self._task = asyncio.create_task(self._run())
         self._telling = asyncio.create_task(self._tell_calm())

@@ -16,6 +16,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.prefixes import begins_with
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.ports.bitcoin import Coin, FundingPlan, Outpoint
 from coordinator.ports.faults import Rejected
@@ -38,7 +39,7 @@ class Reservations:
             if known is not None:
                 return int(known)
             taken = await connection.scalar(
-                select(func.count()).select_from(t.reservation).where(_c.resource.startswith("address:"))
+                select(func.count()).select_from(t.reservation).where(begins_with(_c.resource, "address:"))
             )
             row = {"resource": f"address:{taken}", "lane": lane, "purpose": name, "value": str(taken).encode()}
             await connection.execute(insert(t.reservation).values(**row))
@@ -47,13 +48,13 @@ class Reservations:
     async def address_numbers(self) -> list[int]:
         """All numbers given out."""
         async with self.store.read_connection() as connection:
-            rows = await connection.execute(select(_c.value).where(_c.resource.startswith("address:")))
-            return [int(row.value) for row in rows]
+            rows = await connection.execute(select(_c.resource).where(begins_with(_c.resource, "address:")))
+            return [int(name.removeprefix("address:")) for name in rows.scalars()]
 
     async def coins(self) -> dict[str, str]:
         """Lane by reserved outpoint (TXID:VOUT)."""
         async with self.store.read_connection() as connection:
-            rows = await connection.execute(select(_c.resource, _c.lane).where(_c.resource.startswith("coin:")))
+            rows = await connection.execute(select(_c.resource, _c.lane).where(begins_with(_c.resource, "coin:")))
             return {row.resource.removeprefix("coin:"): row.lane for row in rows}
 
     async def plan(self, lane: str, purpose: str) -> FundingPlan | None:
@@ -65,7 +66,7 @@ class Reservations:
     async def holds(self, plan: FundingPlan) -> bool:
         """True while this very plan is reserved."""
         query = select(func.count()).select_from(t.reservation)
-        same = query.where(_c.resource.startswith("plan:"), _c.value == msgspec.json.encode(plan))
+        same = query.where(begins_with(_c.resource, "plan:"), _c.value == msgspec.json.encode(plan))
         async with self.store.read_connection() as connection:
             return bool(await connection.scalar(same))
 
@@ -93,7 +94,7 @@ class Reservations:
 
     async def fee_coins(self, lane: str, purpose: str) -> tuple[Coin, ...]:
         """Coins reserved for the fee bumps of this purpose."""
-        held = (_c.lane == lane, _c.purpose == purpose, _c.resource.startswith("coin:"), _c.value.is_not(None))
+        held = (_c.lane == lane, _c.purpose == purpose, begins_with(_c.resource, "coin:"), _c.value.is_not(None))
         async with self.store.read_connection() as connection:
             rows = await connection.execute(select(_c.value).where(*held).order_by(_c.resource))
             return tuple(msgspec.json.decode(row.value, type=Coin) for row in rows)
@@ -110,7 +111,7 @@ class Reservations:
 
     async def release_fee_coins(self, lane: str, purpose: str) -> None:
         """Forget the coins reserved for the fee bumps of this purpose."""
-        held = (_c.lane == lane, _c.purpose == purpose, _c.resource.startswith("coin:"), _c.value.is_not(None))
+        held = (_c.lane == lane, _c.purpose == purpose, begins_with(_c.resource, "coin:"), _c.value.is_not(None))
         async with self.store.write_connection() as connection:
             await connection.execute(delete(t.reservation).where(*held))
 
@@ -120,7 +121,7 @@ class Reservations:
         async with self.store.write_connection() as connection:
             await connection.execute(insert(t.reservation).values(**ended_row).on_conflict_do_nothing())
             rows = await connection.execute(
-                select(_c.resource, _c.value).where(_c.lane == lane, _c.resource.startswith("plan:"))
+                select(_c.resource, _c.value).where(_c.lane == lane, begins_with(_c.resource, "plan:"))
             )
             plans = {row.resource: msgspec.json.decode(row.value, type=FundingPlan) for row in rows}
             ended = plans.pop(_plan_name(lane, purpose), None)

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from coordinator.adapters.store import tables as t
+from coordinator.adapters.store.prefixes import begins_with
 from coordinator.adapters.store.reading import unfinished
 from coordinator.domain.facts import Fact, FactBook
 from coordinator.domain.versions import FACTS, UnreadableRow
@@ -71,7 +72,7 @@ class MoneyQueries:
     async def reserved_coins(self) -> Sequence[ReservedCoin]:
         """See ports.money.MoneyReads."""
         c = t.reservation.c
-        query = select(c.lane, c.resource).where(c.resource.startswith(_COIN)).order_by(c.resource)
+        query = select(c.lane, c.resource).where(begins_with(c.resource, _COIN)).order_by(c.resource)
         async with self._reader.connect() as connection:
             rows = await connection.execute(query)
             return [ReservedCoin(row.lane, row.resource.removeprefix(_COIN)) for row in rows]

@@ -46,6 +46,21 @@ def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
     assert [buckets.take("a", 5) for _ in range(3)] == [0, 0, 3]
 
 
+def test_a_bucket_that_is_full_again_is_forgotten() -> None:
+    clock = Seconds()
+    buckets = Buckets(Rate(per_second=2.0, burst=10), 10, clock)
+    for name in "abc":
+        assert buckets.take(name, 10) == 0
+        clock.now += 1.0
+    assert len(buckets) == 3
+    clock.now = 5.5
+    # "a" was emptied at 0 s, "b" at 1 s and touched again: after five seconds "a" alone is full.
+    assert buckets.take("b", 9) == 0
+    assert len(buckets) == 2
+    assert buckets.take("b", 1) == 1
+    assert buckets.take("a", 10) == 0
+
+
 def test_what_is_refused_costs_nothing() -> None:
     clock = Seconds()
     buckets = Buckets(Rate(per_second=1.0, burst=5), 10, clock)

@@ -1,11 +1,13 @@
 """What the systemd unit promises, read from its text: this works where systemd is not installed."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from coordinator.cli.serving import EXIT_CUT_OFF, EXIT_ESCALATED, SERVER_SECONDS, STOP_SECONDS
 from coordinator.engine.supervisor import END_SECONDS
+from tests.harness.lives import ENVIRONMENT
 
 UNIT = Path(__file__).parents[3] / "deploy/coordinator.service"
 PROMISES = {
@@ -44,8 +46,9 @@ def test_it_is_hardened(service: dict[str, list[str]], name: str) -> None:
 
 def test_no_secret_is_in_the_environment(service: dict[str, list[str]]) -> None:
     assert "EnvironmentFile" not in service
-    for value in service["Environment"]:
-        name, _, path = value.partition("=")
+    settings = [value.partition("=") for value in service["Environment"] if value.startswith("COORDINATOR_")]
+    assert len(settings) == 5
+    for name, _, path in settings:
         assert not name.endswith(("PASSPHRASE", "PASSWORD"))
         assert path.startswith(("%d/", "%S/"))
 
@@ -60,3 +63,10 @@ def test_it_ends_as_the_coordinator_wants_to_end(service: dict[str, list[str]]) 
     assert service["ExecStart"][0].split()[1:] == [
         *("run", "--settings", "/etc/coordinator/coordinator.toml", "--stop-unreadable"),
     ]
+
+
+def test_memory_is_bounded_as_it_was_measured(service: dict[str, list[str]]) -> None:
+    image = UNIT.with_name("Containerfile").read_text()
+    for name, value in ENVIRONMENT.items():
+        assert f"{name}={value}" in service["Environment"]
+        assert re.search(rf"^ENV (?:.* \\\n)*.*\b{name}={value}\b", image, re.MULTILINE)

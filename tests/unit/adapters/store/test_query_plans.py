@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, insert, select
 
+from coordinator.adapters.bitcoin.reservations import Reservations
+from coordinator.adapters.store.prefixes import begins_with
 from coordinator.adapters.store.sqlite import SqliteStore
+from coordinator.adapters.store.tables import reservation
 from coordinator_core.units import UnixTime
 
 LIMITS = {"lightning": 4, "chain": 2}
@@ -78,3 +81,24 @@ async def test_looking_for_news(store: SqliteStore, asked: list[tuple[str, Any]]
     assert len(await store.news(3)) == 21
     lines = [line for line in await plans(store, asked) if "inbox" in line]
     assert lines == ["SEARCH inbox USING INDEX inbox_new (prio=?)"] * 7
+
+
+async def test_what_the_wallet_reads(store: SqliteStore, asked: list[tuple[str, Any]]) -> None:
+    wallet = Reservations(store)
+    assert [await wallet.address_number("lane-1", purpose) for purpose in ("change", "sweep", "change")] == [0, 1, 0]
+    asked.clear()
+    await wallet.address_numbers()
+    await wallet.coins()
+    await store.reserved_coins()
+    lines = await plans(store, [one for one in asked if "reservation" in one[0]])
+    assert len(lines) == 3
+    assert all("SEARCH reservation USING" in line and "(resource>? AND resource<?)" in line for line in lines)
+
+
+async def test_names_that_begin_alike(store: SqliteStore) -> None:
+    names = ["coin:", "coin:a:0", "coin:\U0010ffff", "Coin:a:0", "coin", "coin;", "coinage:1", "address:0"]
+    query = select(reservation.c.resource).where(begins_with(reservation.c.resource, "coin:"))
+    async with store.write_connection() as connection:
+        rows = [{"resource": name, "lane": "lane-1", "purpose": "test", "value": None} for name in names]
+        await connection.execute(insert(reservation), rows)
+        assert sorted(await connection.scalars(query)) == sorted(name for name in names if name.startswith("coin:"))
