@@ -229,8 +229,8 @@ def built(role: str, txid: str, attempt: int = 1, *, spends: str = COIN, at: int
     return f.Built(attempt=attempt, role=role, txid=txid, spends=spends, at=UnixTime(at))
 
 
-def attested(outcome: int = 0) -> f.Attested:
-    return f.Attested(outcome=outcome, attestation="1" * 64)
+def attested(outcome: int = 0, txid: str = OUTCOME) -> f.Attested:
+    return f.Attested(outcome=outcome, attestation="1" * 64, txid=txid)
 
 
 def payout(entry_id: str, state: PrizeState, **changes: Any) -> f.Payout:

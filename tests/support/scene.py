@@ -21,7 +21,7 @@ from coordinator_core.competition.picks import Choice, Pick
 from coordinator_core.competition.player_keys import entry_key, payout_preimage, picks_salt
 from coordinator_core.competition.terms import Terms
 from coordinator_core.dlc.contract import Contract
-from coordinator_core.dlc.outcomes import EXPIRY
+from coordinator_core.dlc.outcomes import EXPIRY, Outcome
 from coordinator_core.dlc.signed import SignedContract
 from coordinator_core.dlc.verification import assemble
 from coordinator_core.musig2 import SoloSigner
@@ -211,6 +211,11 @@ def statement(terms: Terms, attempt: int = 1, **changes: object) -> str:
 def contract_signed(blob: str) -> f.ContractSigned:
     expiry = contract().outcome_txid(EXPIRY)[::-1].hex()
     return f.ContractSigned(attempt=1, blob=blob, expiry_txid=expiry)
+
+
+def attested(outcome: int) -> f.Attested:
+    txid = contract().outcome_txid(Outcome(outcome))[::-1].hex()
+    return f.Attested(outcome=outcome, attestation=attestation(outcome).hex(), txid=txid)
 
 
 @dataclass

@@ -308,6 +308,9 @@ def _awaiting_attestation(state: AwaitingAttestation, lane: Lane) -> Step[Compet
 def _settling(state: Settling, lane: Lane) -> Step[Competition] | None:
     if (by_txid := _conflict(state, lane)) is not None:
         return state.conflicted(by_txid)
+    if (other := settling.another_outcome(lane, state)) is not None:
+        # Prizes of the one were perhaps paid, and the contract pays those of the other: nobody but a person decides.
+        raise settling.Equivocated(f"{other} is confirmed, and pays out another outcome than the one we were attested")
     match state:
         case OutcomeBroadcasted() | ExpiryBroadcasted():
             return settling.paying_out(state, lane)

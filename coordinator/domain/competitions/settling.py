@@ -31,6 +31,7 @@ from coordinator.domain.lane import Lane
 from coordinator.domain.typestate import Step
 from coordinator_core.competition.payouts import payouts_at
 from coordinator_core.competition.schedule import BLOCK_SECONDS
+from coordinator_core.errors import CoreError, Fault
 from coordinator_core.units import Blocks, Height, Sats
 
 FINAL = frozenset(PrizeState) - {
@@ -43,6 +44,13 @@ SWEEPS = ("close", "sellback", "reclaim")
 """How we take a winner's output of the split."""
 
 Settled = OutcomeBroadcasted | ExpiryBroadcasted | DeltaBroadcasted
+
+
+class Equivocated(CoreError):
+    """The oracle signed two outcomes: the one that is in the chain is not the one that it attested to us."""
+
+    code = "oracle.equivocated"
+    fault = Fault.ORACLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,16 @@ def funding_spender(lane: Lane, state: Settled) -> str | None:
     pin = lane.facts.get(Pinned, state.attempt)
     seen = None if pin is None else lane.world.spent.get(f"{pin.funding_txid}:{pin.funding_vout}")
     return None if seen is None else seen.txid
+
+
+def another_outcome(lane: Lane, state: Settled) -> str | None:
+    """The confirmed transaction that pays out an outcome which the oracle did not attest to us: it signed two. None
+    while the funding output is spent as our books say, or not at all.
+    """
+    spender, attested = funding_spender(lane, state), lane.facts.get(Attested)
+    if spender is None or attested is None:
+        return None
+    return spender if spender not in (attested.txid, _expiry_txid(lane, state)) else None
 
 
 def outcome_txid(lane: Lane, state: Settled) -> str | None:
@@ -268,7 +286,7 @@ def decided(lane: Lane, state: Settled) -> bool:
     """True when no other transaction can take the place of the one that decides the prizes: it is confirmed, or it is
     an outcome of a confirmed funding that has 36 blocks to confirm before the expiry becomes valid."""
     pin = lane.facts.get(Pinned, state.attempt)
-    if pin is None or outcome_unknown(state, lane):
+    if pin is None or outcome_unknown(state, lane) or another_outcome(lane, state) is not None:
         return False
     needed = lane.terms.contract.required_confirmations
     if lane.world.spend_depth(f"{pin.funding_txid}:{pin.funding_vout}") >= needed:

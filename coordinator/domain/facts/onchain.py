@@ -99,3 +99,5 @@ class Attested(Fact, frozen=True, kw_only=True, tag="attested"):
 
     outcome: int
     attestation: str
+    txid: str
+    """Of the outcome transaction that it opens: a spend of the funding output is compared with it."""

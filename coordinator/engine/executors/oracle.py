@@ -11,7 +11,6 @@ from coordinator.domain.facts import (
     Attested,
     Drafted,
     EntriesPosted,
-    Fact,
     OracleEvent,
     PlanningChecked,
     Published,
@@ -19,6 +18,7 @@ from coordinator.domain.facts import (
 )
 from coordinator.domain.lane import Lane
 from coordinator.engine.duty import Again, Done, Outcome, Task
+from coordinator.engine.executors.contracts import contract_of
 from coordinator.engine.executors.services import Services
 from coordinator.ports import oracle as port
 from coordinator_core.competition.budget import budget
@@ -26,6 +26,7 @@ from coordinator_core.competition.draft import Draft, Setting, fix_terms
 from coordinator_core.competition.observation import Line, Metric, ScoringRules
 from coordinator_core.competition.picks import Pick
 from coordinator_core.competition.terms import decode_terms
+from coordinator_core.dlc.outcomes import Outcome as ContractOutcome
 from coordinator_core.errors import Fault, Misuse, VerificationFailed
 from coordinator_core.oracle.attestation import attested_outcome
 from coordinator_core.oracle.locking import locking_points, verify_locking_points
@@ -187,5 +188,6 @@ class PollAttestationExecutor:
             lane.terms.oracle_key, bytes.fromhex(announced.nonce_point), duty.entries, lane.terms.places
         )
         outcome = attested_outcome(report.attestation, points)
-        facts: list[Fact] = [Attested(outcome=outcome, attestation=report.attestation.hex())]
-        return Done(facts)
+        contract = await contract_of(self._s, lane, duty.attempt)
+        txid = contract.outcome_txid(ContractOutcome(outcome))[::-1].hex()
+        return Done([Attested(outcome=outcome, attestation=report.attestation.hex(), txid=txid)])

@@ -45,7 +45,9 @@ def _entries(world: World, task: Task) -> Result:
 
 def _attestation(world: World, task: Task) -> Result:
     world.need(Service.ORACLE)
-    return AGAIN if world.attested is None else told(b.attested(world.attested))
+    if world.attested is None:
+        return AGAIN
+    return told(b.attested(world.attested, chain_effects.outcome_tx(task.duty.attempt, world.attested).txid))
 
 
 def _open_session(world: World, task: Task) -> Result:

@@ -231,7 +231,7 @@ async def test_prizes_are_as_documented(edge: Any, contract: Contract) -> None:
         roster=edge.ids[:3], attempt=1, funding_txid=edge.funding, contract="c0" * 32, outcome=outcome
     )
     facts = [*edge.entries(3, HoldState.SETTLED), _session(edge), _event(), await _pinned(edge)]
-    attested = Attested(outcome=outcome, attestation="00" * 32)
+    attested = Attested(outcome=outcome, attestation="00" * 32, txid=edge.outcome)
     paid = edge.payout(2, PrizeState.PAYING)
     lane = await edge.competition(state, [*facts, attested, paid, Sent(role="outcome", txid=edge.outcome)])
     own = "/api/v1/competitions/{competition}/entries/{entry}"

@@ -221,7 +221,11 @@ async def test_waiting_shows_the_funding_with_its_height(house: Any, pinned: Any
 async def test_paying_out_names_winners_and_what_became_of_each_prize(house: Any, pinned: Any) -> None:
     outcome = ranking_index((2, 0), 3)
     state = OutcomeBroadcasted(roster=house.ids[:3], funding_txid=house.funding, outcome=outcome, **CONTRACT)
-    facts = [*house.entries(3, HoldState.SETTLED), *pinned(house), Attested(outcome=outcome, attestation="01" * 32)]
+    facts = [
+        *house.entries(3, HoldState.SETTLED),
+        *pinned(house),
+        Attested(outcome=outcome, attestation="01" * 32, txid=house.outcome),
+    ]
     lane = await house.competition(
         state, [*facts, house.payout(2, PrizeState.PAID), Sent(role="outcome", txid=house.outcome)]
     )

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from coordinator.domain.competitions import bumping
+from coordinator.domain.competitions.settling import Equivocated
 from coordinator.domain.versions import UnreadableRow
 from coordinator.engine.metrics.instruments import OTHER, Histogram
 from coordinator.engine.metrics.meters import Meters
@@ -114,6 +115,8 @@ def test_every_reason_to_stop_is_explained() -> None:
     assert raised == {"no fixpoint after ", ""}
     named = table("Reasons why a competition stops")
     assert "`no fixpoint after`" in named
+    # Not every error is a defect of ours.
+    assert f"`{Equivocated.__name__}: `" in named
     assert any(row.startswith("an error's name") for row in named)
     for row in ("state x", "fact x", "duty x"):
         kind = str(UnreadableRow(row, "cannot be read")).partition(" ")[0]

@@ -73,6 +73,43 @@ class TestConflict:
         assert isinstance(story.put(b.owed("entry-1")).step(returning), s.Failed)
 
 
+class TestEquivocation:
+    """The oracle signed two outcomes, and the one that it did not attest to us is in the chain."""
+
+    @pytest.fixture
+    def story(self) -> Story:
+        story = Story(b.terms_with(MAINNET)).put(*b.seats(state=HoldState.SETTLED), b.pinned(), b.contract_signed())
+        return story.put(b.attested()).confirm(b.FUNDING, b.TIP - 9)
+
+    @pytest.mark.parametrize("state", SETTLING, ids=NAMES)
+    def test_stops_the_competition_before_another_prize_is_paid(self, story: Story, state: Any) -> None:
+        assert settling.decided(story.lane, b.outcome_broadcasted())
+        story.spend(FUNDING_OUT, b.STRANGER)
+        assert not settling.decided(story.lane, fresh(state))
+        with pytest.raises(settling.Equivocated, match=f"{b.STRANGER} is confirmed, and pays out another outcome"):
+            story.step(fresh(state))
+        story.spend(FUNDING_OUT, b.STRANGER, b.TIP - 5)
+        assert not settling.decided(story.lane, fresh(state))
+
+    @pytest.mark.parametrize("state", SETTLING, ids=NAMES)
+    @pytest.mark.parametrize("txid", [b.OUTCOME, b.EXPIRED])
+    def test_our_outcome_and_the_expiry_are_none(self, story: Story, state: Any, txid: str) -> None:
+        story.spend(FUNDING_OUT, txid, b.TIP - 5)
+        story.step(fresh(state))
+        assert settling.decided(story.lane, fresh(state))
+
+    def test_before_any_attestation_the_oracle_is_asked_again(self, story: Story) -> None:
+        story.facts = [fact for fact in story.facts if fact.kind() != "attested"]
+        story.put(b.oracle_event()).spend(FUNDING_OUT, b.STRANGER, b.TIP - 5)
+        assert story.step(b.expiry_broadcasted()) is None
+        assert "oracle.poll_attestation" in story.kinds(b.expiry_broadcasted())
+
+    def test_a_reorg_that_brings_ours_back_lets_it_go_on(self, story: Story) -> None:
+        story.spend(FUNDING_OUT, b.STRANGER).spend(FUNDING_OUT, b.OUTCOME, b.TIP - 5)
+        assert story.step(b.outcome_broadcasted()) is None
+        assert settling.decided(story.lane, b.outcome_broadcasted())
+
+
 class TestCloseOfAnotherOutcome:
     """Every winner was paid and gave its key, the close was signed; then the expiry confirmed instead."""
 

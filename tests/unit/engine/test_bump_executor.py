@@ -105,7 +105,7 @@ async def story(bench) -> Story:
     name = await bench.services.put_blob(msgspec.json.encode(plan))
     pin = f.Pinned(**{**msgspec.structs.asdict(b.pinned()), "plan": name, "funding_txid": plan.txid})
     blob = await bench.services.put_blob(scene.signed().to_json().encode())
-    story.put(pin, scene.contract_signed(blob), f.Attested(outcome=1, attestation=scene.attestation(1).hex()))
+    story.put(pin, scene.contract_signed(blob), scene.attested(1))
     bench.services.wallet.fee_supply.append(fee_coin(1, 100_000))
     return story
 

@@ -133,12 +133,12 @@ class TestOrder:
 
 class TestContract:
     async def test_outcome_is_completed_with_the_attestation(self, bench, story: Story) -> None:
-        story.put(f.Attested(outcome=1, attestation=scene.attestation(1).hex()))
+        story.put(scene.attested(1))
         raw = await sent(bench, story, "outcome", PAYING, outcome=1)
         assert raw.txid[::-1].hex() == role_txid(1, "outcome")
 
     async def test_attestation_of_another_event_completes_nothing(self, bench, story: Story) -> None:
-        story.put(f.Attested(outcome=1, attestation=hashlib.sha256(b"other").hexdigest()))
+        story.put(f.Attested(outcome=1, attestation=hashlib.sha256(b"other").hexdigest(), txid=b.OUTCOME))
         with pytest.raises(VerificationFailed):
             await run(bench, story, "outcome", PAYING, outcome=1)
         with pytest.raises(Misuse, match="no attestation"):

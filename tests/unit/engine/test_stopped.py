@@ -14,6 +14,7 @@ from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.engine import Engine
 from coordinator.engine.slots import DEFAULT_LIMITS
 from coordinator.engine.worker import Worker
+from coordinator.ports.store import Hit, Watch
 from tests.support import lanes as b
 
 Execute = Callable[[Task[Any]], Awaitable[Outcome]]
@@ -77,6 +78,30 @@ async def test_while_it_contradicts_itself_it_stands_still_with_the_newest_reaso
     house.clock.seconds = 9
     assert isinstance(await house.apply(lane), s.AwaitingAttestation)
     assert await house.rows("SELECT quarantined_reason, quarantined_at FROM lane") == [("KeyError: 'a defect'", 5)]
+
+
+async def test_an_oracle_that_signed_two_outcomes_stops_the_competition_and_its_payouts(house) -> None:
+    facts = [b.pinned(), b.contract_signed(), b.attested(0), b.payout("entry-1", b.PrizeState.PAYING)]
+    lane = await house.lane(b.outcome_broadcasted(), *facts, *b.seats())
+    await house.apply(lane)
+    tip = await house.clockwork.tip()
+    async with house.store.write() as tx:
+        await tx.add_hits(tip, [Hit(lane, Watch("o", f"{b.FUNDING}:0"), b.STRANGER)])
+    assert isinstance(await house.apply(lane), s.OutcomeBroadcasted)
+    [(reason,)] = await house.rows("SELECT quarantined_reason FROM lane")
+    assert str(reason).startswith(f"Equivocated: {b.STRANGER} is confirmed")
+    await due_now(house)
+    held: list[str | None] = []
+
+    async def asks(task: Task[Any]) -> Outcome:
+        held.append(task.held)
+        return Again(1e6)
+
+    async def again(task: Task[Any]) -> Outcome:
+        return Again(1e6)
+
+    await work_once(house, {"ln.pay": asks, "ln.watch_invoice": again, "chain.broadcast": again})
+    assert held == ["the competition is stopped: nothing is sent"]
 
 
 async def test_expansive_duties_wait_and_protective_ones_run(house) -> None:
