@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
+from coordinator.domain.duties import Duty
+from coordinator.domain.facts import Fact
 from coordinator.engine.money.office import MoneyOffice
 from coordinator.engine.operators.acting import By
 from coordinator.engine.operators.acting import House as Place
 from coordinator.engine.operators.freezing import Freezer
 from coordinator.engine.operators.settling_only import SettleOnly
 from coordinator.engine.vitals import Vitals
-from coordinator.ports.lightning import OutgoingPayment, PaymentState
-from coordinator_core.units import Millisats, UnixTime
+from coordinator.ports.lightning import InvoiceState, OutgoingPayment, PaymentState
+from coordinator_core.units import Blocks, Millisats, Sats, Seconds, UnixTime
 from tests.support import lanes as b
 from tests.support.ports import LedgerLightning
 
@@ -45,6 +47,18 @@ class Office:
         made = OutgoingPayment(payment_hash, PaymentState(state), Millisats(sats * 1_000), UnixTime(at))
         self.lightning.outgoing.insert(0, made)
         return made
+
+    async def made(self, entry_id: str, state: InvoiceState = InvoiceState.OPEN) -> None:
+        """The node has the invoice of a ticket in this state."""
+        name = b.ticket_hash(entry_id)
+        await self.lightning.add_hold_invoice(
+            name, Sats(52_400), description_hash=bytes(32), expiry=Seconds(600), cltv_expiry=Blocks(143)
+        )
+        self.lightning._put(name, state, b.DEADLINE if state is InvoiceState.ACCEPTED else None)
+
+    def gate(self, duty: Duty, *facts: Fact) -> str | None:
+        """Why a duty must wait, in a competition of these facts; None when it need not."""
+        return self.office.gate.held(duty, b.Story().put(*facts).lane)
 
     def by(self, key: str = "1", reason: str = "because") -> By:
         return By("operator", reason, key)

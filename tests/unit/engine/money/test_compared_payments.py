@@ -7,30 +7,16 @@ from typing import Any
 import pytest
 
 from coordinator.domain import duties as d
-from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.domain.facts import PrizeState
 from coordinator.engine.operators.attention import Kind
 from coordinator.engine.submit import Conflict
 from coordinator.ports.lightning import InvoiceState, Payment, PaymentState
-from coordinator_core.units import Blocks, Sats, Seconds, UnixTime
+from coordinator_core.units import UnixTime
 from tests.support import lanes as b
 
 OPEN = s.CollectingEntries(terms_hash="h")
 PAY = d.PayPrize(entry_id="entry-1", payment_hash="aa" * 32, cltv_limit=0)
-
-
-async def made(desk: Any, entry_id: str, state: InvoiceState = InvoiceState.OPEN) -> None:
-    """The node has the invoice of a ticket in this state."""
-    name = b.ticket_hash(entry_id)
-    await desk.lightning.add_hold_invoice(
-        name, Sats(52_400), description_hash=bytes(32), expiry=Seconds(600), cltv_expiry=Blocks(143)
-    )
-    desk.lightning._put(name, state, b.DEADLINE if state is InvoiceState.ACCEPTED else None)
-
-
-def gate(desk: Any, duty: d.Duty, *facts: f.Fact) -> str | None:
-    return desk.office.gate.held(duty, b.Story().put(*facts).lane)
 
 
 class TestPayments:
@@ -38,7 +24,7 @@ class TestPayments:
         lane = await house.lane(b.outcome_broadcasted(), *b.seats(), b.pinned(), b.payout("entry-1", PrizeState.PAYING))
         await house.apply(lane)
         for entry_id in b.ROSTER:
-            await made(desk, entry_id, InvoiceState.ACCEPTED)
+            await desk.made(entry_id, InvoiceState.ACCEPTED)
         paid = b.payout("entry-1", PrizeState.PAYING)
         async with house.store.write_connection() as connection:
             await connection.exec_driver_sql("UPDATE duty SET due_at = 9e12 WHERE kind = 'ln.pay'")
@@ -73,7 +59,7 @@ class TestPayments:
             await connection.exec_driver_sql("UPDATE fact SET v = 9 WHERE kind = 'payout'")
         assert await desk.reconciliation.advance()
         assert [row.lane for row in await house.store.stopped()] == [bad]
-        assert gate(desk, PAY) is None
+        assert desk.gate(PAY) is None
 
     async def test_a_node_that_forgot_our_last_payment_freezes_new_money(self, desk: Any, house: Any) -> None:
         paid = b.payout("entry-1", PrizeState.PAID)
@@ -107,7 +93,7 @@ class TestUnexplained:
             await tx.reserve(f"payout:{self.duty.payment_hash}", b.LANE, "prize/entry-1")
         house.clock.seconds = b.WALL
         for entry_id in b.ROSTER:
-            await made(desk, entry_id, InvoiceState.ACCEPTED)
+            await desk.made(entry_id, InvoiceState.ACCEPTED)
         return story
 
     @property

@@ -19,7 +19,7 @@ from coordinator.ports.faults import Unreachable
 from coordinator.ports.lightning import InvoiceState, ListedInvoice
 from coordinator.ports.store import BlockHeader, Hit, Watch
 from coordinator_core.errors import Fault
-from coordinator_core.units import Blocks, Height, Sats, Seconds, UnixTime
+from coordinator_core.units import Height, Sats, UnixTime
 from tests.support import lanes as b
 from tests.support.ports import transaction
 
@@ -39,33 +39,20 @@ PROTECTIVE = (
 )
 
 
-async def made(desk: Any, entry_id: str, state: InvoiceState = InvoiceState.OPEN) -> None:
-    """The node has the invoice of a ticket in this state."""
-    name = b.ticket_hash(entry_id)
-    await desk.lightning.add_hold_invoice(
-        name, Sats(52_400), description_hash=bytes(32), expiry=Seconds(600), cltv_expiry=Blocks(143)
-    )
-    desk.lightning._put(name, state, b.DEADLINE if state is InvoiceState.ACCEPTED else None)
-
-
-def gate(desk: Any, duty: d.Duty, *facts: f.Fact) -> str | None:
-    return desk.office.gate.held(duty, b.Story().put(*facts).lane)
-
-
 class TestGate:
     @pytest.mark.parametrize("duty", [ENTRY, PAY, FUND])
     async def test_no_money_moves_before_everything_was_compared(self, desk: Any, duty: d.Duty) -> None:
-        assert "compared (0 of 4)" in gate(desk, duty)
+        assert "compared (0 of 4)" in desk.gate(duty)
         assert await desk.reconciliation.advance()
-        assert gate(desk, duty) is None
+        assert desk.gate(duty) is None
 
     @pytest.mark.parametrize("duty", PROTECTIVE, ids=lambda duty: duty.kind())
     def test_what_protects_somebody_never_waits_for_it(self, desk: Any, duty: d.Duty) -> None:
-        assert gate(desk, duty) is None
+        assert desk.gate(duty) is None
 
     def test_a_funding_that_left_is_protective_and_one_that_was_only_built_is_not(self, desk: Any) -> None:
-        assert "compared" in (gate(desk, FUND, b.built("funding", b.FUNDING)) or "")
-        assert gate(desk, FUND, f.Sent(role="funding", txid=b.FUNDING)) is None
+        assert "compared" in (desk.gate(FUND, b.built("funding", b.FUNDING)) or "")
+        assert desk.gate(FUND, f.Sent(role="funding", txid=b.FUNDING)) is None
 
     async def test_tickets_wait_with_the_reason(self, desk: Any) -> None:
         [pause] = desk.office.pauses()
@@ -108,13 +95,13 @@ class TestWaiting:
             raise Unreachable(service, "no answer", fault=Fault.NODE)
 
         for entry_id in b.ROSTER:
-            await made(desk, entry_id, InvoiceState.ACCEPTED)
+            await desk.made(entry_id, InvoiceState.ACCEPTED)
         monkeypatch.setattr(getattr(desk, service), call, away)
         assert not await desk.reconciliation.advance()
         progress = desk.reconciliation.progress()
         assert (progress.complete, len(progress.done)) == (False, done)
         assert "no answer" in progress.waits_for
-        assert gate(desk, PAY) is not None
+        assert desk.gate(PAY) is not None
         monkeypatch.undo()
         assert await desk.reconciliation.advance()
         assert desk.reconciliation.progress().waits_for == ""
@@ -148,7 +135,7 @@ class TestInvoices:
         self, desk: Any, house: Any, before: HoldState, now: InvoiceState
     ) -> None:
         lane = await house.lane(OPEN, b.ticket("entry-1"), b.entry("entry-1"), b.invoice("entry-1", before))
-        await made(desk, "entry-1", now)
+        await desk.made("entry-1", now)
         await desk.reconciliation.advance()
         record = await house.store.lane(lane)
         assert record.facts.get(f.Invoice, HASH).state.value == now.value
@@ -158,7 +145,7 @@ class TestInvoices:
 
     async def test_an_invoice_that_a_backup_does_not_know_is_learned(self, desk: Any, house: Any) -> None:
         lane = await house.lane(OPEN, b.ticket("entry-1"), b.entry("entry-1"))
-        await made(desk, "entry-1", InvoiceState.ACCEPTED)
+        await desk.made("entry-1", InvoiceState.ACCEPTED)
         await desk.reconciliation.advance()
         learned = (await house.store.lane(lane)).facts.get(f.Invoice, HASH)
         assert (learned.entry_id, learned.generation, learned.state) == ("entry-1", 1, HoldState.ACCEPTED)
@@ -168,7 +155,7 @@ class TestInvoices:
     ) -> None:
         """The moments of acceptance order the seats."""
         lane = await house.lane(OPEN, b.ticket("entry-1"), b.entry("entry-1"), b.invoice("entry-1", HoldState.OPEN))
-        await made(desk, "entry-1", InvoiceState.ACCEPTED)
+        await desk.made("entry-1", InvoiceState.ACCEPTED)
         seen, ask = b.invoice("entry-1", accepted_at=UnixTime(b.WALL - 5)), desk.lightning.invoice
 
         async def meanwhile(payment_hash: str) -> Any:
@@ -183,7 +170,7 @@ class TestInvoices:
     async def test_what_is_equal_is_left_alone(self, desk: Any, house: Any) -> None:
         await house.lane(OPEN, *b.seats())
         for entry_id in b.ROSTER:
-            await made(desk, entry_id, InvoiceState.ACCEPTED)
+            await desk.made(entry_id, InvoiceState.ACCEPTED)
         await desk.reconciliation.advance()
         assert desk.reconciliation.progress().differences == 0
         assert await house.rows("SELECT count(*) FROM inbox") == [(0,)]
@@ -204,9 +191,9 @@ class TestInvoices:
     ) -> None:
         bad = await house.lane(OPEN, b.ticket("entry-1"), b.entry("entry-1"), b.invoice("entry-1", before), name="bad")
         good = await house.lane(OPEN, b.ticket("entry-2"), b.entry("entry-2"), b.invoice("entry-2"), name="good")
-        await made(desk, "entry-2", InvoiceState.ACCEPTED)
+        await desk.made("entry-2", InvoiceState.ACCEPTED)
         if now is not None:
-            await made(desk, "entry-1", now)
+            await desk.made("entry-1", now)
         assert await desk.reconciliation.advance()
         stopped = await house.store.lane(bad)
         assert stopped.quarantined.startswith("the outside contradicts it: ")
@@ -222,7 +209,7 @@ class TestInvoices:
     async def test_money_under_our_terms_that_no_ticket_explains_is_named(self, desk: Any, house: Any) -> None:
         await house.lane(OPEN, *b.seats(), terms=b.terms_with())
         for entry_id in b.ROSTER:
-            await made(desk, entry_id, InvoiceState.ACCEPTED)
+            await desk.made(entry_id, InvoiceState.ACCEPTED)
         ours, now = b.terms_with().hash.hex(), UnixTime(b.WALL)
         stranger = ListedInvoice("99" * 32, InvoiceState.SETTLED, Sats(5), ours, now)
         desk.lightning.strangers = [
@@ -236,7 +223,7 @@ class TestInvoices:
     async def test_an_unreadable_competition_is_stopped_and_hides_no_other(self, desk: Any, house: Any) -> None:
         bad = await house.lane(OPEN, b.ticket("entry-1"), b.invoice("entry-1"), name="bad")
         good = await house.lane(OPEN, b.ticket("entry-2"), b.invoice("entry-2", HoldState.OPEN), name="good")
-        await made(desk, "entry-2", InvoiceState.ACCEPTED)
+        await desk.made("entry-2", InvoiceState.ACCEPTED)
         async with house.store.write_connection() as connection:
             await connection.exec_driver_sql("UPDATE fact SET v = 9 WHERE lane = 'bad' AND kind = 'invoice'")
         assert await desk.reconciliation.advance()
@@ -253,7 +240,7 @@ class TestChain:
             await connection.exec_driver_sql("UPDATE watch SET backfilled = 1")
         await put_in_chain(desk, house, b.FUNDING)
         for entry_id in b.ROSTER:
-            await made(desk, entry_id, InvoiceState.ACCEPTED)
+            await desk.made(entry_id, InvoiceState.ACCEPTED)
         assert await desk.reconciliation.advance()
         assert len(await house.store.unfilled_watches()) > 0
         assert desk.reconciliation.progress().differences == 1
@@ -319,7 +306,7 @@ class TestChain:
             await connection.exec_driver_sql("UPDATE fact SET v = 9 WHERE kind = 'pinned'")
         assert await desk.reconciliation.advance()
         assert desk.freezer.frozen is None
-        assert gate(desk, PAY) is None
+        assert desk.gate(PAY) is None
 
     async def test_the_coins_of_the_others_are_compared(self, desk: Any, house: Any) -> None:
         await funded(desk, house, b.STRANGER)
