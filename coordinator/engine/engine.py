@@ -49,6 +49,8 @@ from coordinator_core.errors import Fault, Misuse
 LEAST_DOWNTIME = 3
 """Seconds: a shorter silence of a competition is no outage."""
 START_PRIORITY = 1
+LONGEST_WAIT_SECONDS = 900.0
+"""Above every pause that is set: the longest, ten minutes, is a payment's."""
 
 log = structlog.get_logger()
 
@@ -103,6 +105,9 @@ class Engine:
         await self._chain.start()
         await self.dependencies.look()
         await self._note_downtime()
+        async with self.store.write() as tx:
+            # What waits for longer than anything here ever does, waits because the wall clock went back meanwhile.
+            await tx.end_long_waits(self.clock.precise(), LONGEST_WAIT_SECONDS)
         await self._turns.load()
         work = executors(self.services, self.new_money, self._turns)
         observer = self.services.observer

@@ -278,6 +278,10 @@ class Transaction(AlertWrites, AuditWrites, OperatorWrites, Protocol):
         """
         ...
 
+    async def end_long_waits(self, now: float, longest: float) -> int:
+        """Open duties that would wait for longer than `longest` seconds are due at once; how many."""
+        ...
+
     async def complete(
         self,
         row: DutyRow,

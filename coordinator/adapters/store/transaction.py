@@ -187,6 +187,11 @@ class SqliteTransaction(AlertStatements, ChainRows, Following, OperatorStatement
         earlier = case((t.duty.c.due_at - seconds > now, t.duty.c.due_at - seconds), else_=now)
         return (await self._c.execute(update(t.duty).where(*waits).values(due_at=earlier))).rowcount
 
+    async def end_long_waits(self, now: float, longest: float) -> int:
+        """See ports.store.Transaction."""
+        waits = (t.duty.c.due_at > now + longest, text("status = 'open'"))
+        return (await self._c.execute(update(t.duty).where(*waits).values(due_at=now))).rowcount
+
     async def complete(
         self,
         row: DutyRow,

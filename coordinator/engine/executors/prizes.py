@@ -47,7 +47,8 @@ class PayPrizeExecutor:
         payout = task.lane.facts.get(Payout, duty.entry_id)
         if payout is None or payout.payment_hash != duty.payment_hash:
             return Done()
-        if (pause := payout.next_try - self._s.clock.wall()) > 0:
+        # Further off than any pause is set: the wall clock went back since, and the payment waits no longer.
+        if 0 < (pause := payout.next_try - self._s.clock.wall()) <= LAST_RETRY:
             return Again(float(pause))
         known = await self._known(payout)
         if known.state in (PaymentState.NEVER_SENT, PaymentState.FAILED) and not _is_final(known):

@@ -60,6 +60,19 @@ async def test_a_clock_that_went_back_takes_what_waits_along(store: Store) -> No
             assert [row.id for row in await tx.claim(moment, 9e9, "next", {"chain": 9})] == due
 
 
+async def test_waits_of_an_hour_end_and_those_of_a_minute_stay(store: Store) -> None:
+    await want(store, "chain.a", "chain.b", "chain.c", "chain.d")
+    async with store.write() as tx:
+        done, minute, hour, leased = await tx.claim(4_000.0, 30.0, "me", {"chain": 4})
+        await tx.complete(done, "done", 9_000.0, None, 4_000.0)
+        await tx.complete(minute, "open", 4_060.0, None, 4_000.0)
+        await tx.complete(hour, "open", 7_600.0, None, 4_000.0)
+        assert await tx.end_long_waits(4_000.0, 60.0) == 1
+    for moment, due in ((4_000.0, [hour.id]), (4_030.0, [leased.id]), (4_059.0, []), (4_060.0, [minute.id])):
+        async with store.write() as tx:
+            assert [row.id for row in await tx.claim(moment, 9e9, "next", {"chain": 9})] == due
+
+
 async def test_an_owner_gives_back_its_own_leases_and_no_others(store: Store) -> None:
     await want(store, "chain.a", "chain.b", "chain.c")
     async with store.write() as tx:

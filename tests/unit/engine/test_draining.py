@@ -17,7 +17,7 @@ from coordinator.engine import engine as engine_module
 from coordinator.engine.components import Child, ChildState
 from coordinator.engine.draining import DRAIN_SECONDS, LAST_SECONDS, SOURCES, SOURCES_SECONDS, drain
 from coordinator.engine.duty import Again, Done, Outcome, Task
-from coordinator.engine.engine import Engine
+from coordinator.engine.engine import LONGEST_WAIT_SECONDS, Engine
 from coordinator.engine.money.office import MoneyOffice
 from coordinator.engine.slots import DEFAULT_LIMITS
 from coordinator.engine.supervisor import MAX_RESTARTS, Plan, Supervisor
@@ -78,7 +78,7 @@ def engine(bench, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 async def due(house, *kinds: str) -> None:
     """Only duties of these kinds are due."""
     async with house.store.write_connection() as connection:
-        await connection.exec_driver_sql("UPDATE duty SET due_at = 9e12")
+        await connection.exec_driver_sql("UPDATE duty SET due_at = ?", (house.clock.seconds + LONGEST_WAIT_SECONDS,))
         for kind in kinds:
             await connection.exec_driver_sql("UPDATE duty SET due_at = 0 WHERE kind = ?", (kind,))
 
@@ -328,3 +328,16 @@ async def test_every_result_of_many_is_committed_and_none_is_executed_again(
     async with engine({KIND: execute}) as running:
         await all_running(running, beaten)
     assert len(executed) == len(set(executed)) == MANY
+
+
+async def test_a_clock_that_went_back_while_it_was_down_keeps_no_duty_waiting(house, engine) -> None:
+    lane = await house.lane(b.event_created(), *b.seats())
+    await house.apply(lane)
+    await due(house)
+    create, acting = "oracle.create_event", Acting(Again(1.0))
+    async with engine({create: acting}):
+        assert await rows(house, create) == [("open", None, 0, house.clock.seconds + LONGEST_WAIT_SECONDS)]
+    # A second more than any pause: the clock stood that far ahead when it was written down.
+    house.clock.seconds -= 1
+    async with engine({create: acting}):
+        await begun(acting)

@@ -334,6 +334,13 @@ class TestPayPrize:
         await self.run(bench, self.story(tries=1, failure="no_route", next_try=UnixTime(b.WALL)))
         assert [request for request, _, _ in bench.services.lightning.sent] == ["request", "request"]
 
+    async def test_a_wall_clock_that_went_back_keeps_no_payment_waiting(self, bench) -> None:
+        self.fate(bench, PaymentState.FAILED, failure=FailureKind.NO_ROUTE)
+        await self.run(bench, self.story())
+        for ahead, sent in ((600, 1), (601, 2), (86_400, 3)):
+            await self.run(bench, self.story(tries=1, failure="no_route", next_try=UnixTime(b.WALL + ahead)))
+            assert len(bench.services.lightning.sent) == sent
+
     async def test_pause_doubles_up_to_ten_minutes(self, bench) -> None:
         pauses: list[float] = []
         for tries in (0, 1, 4, 5, 40):
