@@ -16,7 +16,9 @@ from coordinator.domain.lane import Lane, World
 from coordinator.domain.protection import protects
 from coordinator.engine import codec
 from coordinator.engine.clockwork import Clockwork
-from coordinator.ports.store import LaneRecord, Transaction, Wake, Watch
+from coordinator.ports.following import Watch
+from coordinator.ports.store import LaneRecord, Transaction
+from coordinator.ports.timing import Wake
 from coordinator_core.errors import CoreError
 from coordinator_core.units import Height
 

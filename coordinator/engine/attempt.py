@@ -24,7 +24,8 @@ from coordinator.engine.duty import Again, Dead, Executor, Outcome, Task, Unwant
 from coordinator.engine.gates import HELD_SECONDS, Gates
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.faults import LONGEST_ASKED, PortError, Unreachable
-from coordinator.ports.store import DutyRow, LaneRecord, Store
+from coordinator.ports.leasing import DutyRow
+from coordinator.ports.store import LaneRecord, Store
 from coordinator_core.errors import CoreError, Misuse
 from coordinator_core.units import UnixTime
 

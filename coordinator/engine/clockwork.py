@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coordinator.ports.clock import PreciseClock
-from coordinator.ports.store import BlockHeader, Store
+from coordinator.ports.following import BlockHeader
+from coordinator.ports.store import Store
 from coordinator_core.errors import Misuse
 from coordinator_core.units import Blocks, UnixTime
 

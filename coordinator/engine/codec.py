@@ -10,7 +10,8 @@ from coordinator.domain.facts import FactBook, Published
 from coordinator.domain.lane import Lane, World
 from coordinator.domain.typestate import State
 from coordinator.domain.versions import DUTIES, UnreadableRow
-from coordinator.ports.store import DutyRow, LaneRecord
+from coordinator.ports.leasing import DutyRow
+from coordinator.ports.store import LaneRecord
 from coordinator_core.competition.terms import Terms, decode_terms
 from coordinator_core.errors import CoreError
 

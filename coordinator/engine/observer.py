@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from coordinator.ports.store import DutyRow
+from coordinator.ports.leasing import DutyRow
 
 
 class EngineObserver(Protocol):

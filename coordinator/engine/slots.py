@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from coordinator.domain.duties import Channel, Urgency
-from coordinator.ports.store import Due
+from coordinator.ports.leasing import Due
 
 RESERVED: Final = 4
 """Every fourth slot of a channel goes to a less urgent class, in turn."""

@@ -25,7 +25,8 @@ from coordinator.engine.operators.attention import Attention, Kind, noted
 from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.auditing import Moments, Stored
-from coordinator.ports.store import InboxClass, Store, Wake
+from coordinator.ports.store import InboxClass, Store
+from coordinator.ports.timing import Wake
 
 FIRST_SECONDS: Final = 300.0
 EVERY_SECONDS: Final = 3_600.0

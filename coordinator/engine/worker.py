@@ -26,7 +26,8 @@ from coordinator.engine.steps import StepsBack
 from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.correlation import carrying
-from coordinator.ports.store import DutyRow, InboxClass, Store, Transaction
+from coordinator.ports.leasing import DutyRow
+from coordinator.ports.store import InboxClass, Store, Transaction
 from coordinator_core.units import UnixTime
 
 LEASE_SECONDS = 30.0

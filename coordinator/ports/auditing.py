@@ -12,7 +12,9 @@ from msgspec import Struct
 from coordinator_core.units import Height, UnixTime
 
 if TYPE_CHECKING:
-    from coordinator.ports.store import LaneRecord, Wake, Watch
+    from coordinator.ports.following import Watch
+    from coordinator.ports.store import LaneRecord
+    from coordinator.ports.timing import Wake
 
 
 class Moments(Struct, frozen=True, kw_only=True):

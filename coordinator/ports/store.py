@@ -5,27 +5,26 @@ A `Transaction` is one atomic write. Nothing outside may be called while one is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import IntEnum
-from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
-from coordinator.domain.duties import Urgency
 from coordinator.domain.facts import Fact, FactBook
 from coordinator.domain.lane import SpendSeen
 from coordinator.ports.alerts import AlertReads, AlertWrites
 from coordinator.ports.auditing import AuditReads, AuditWrites
-from coordinator.ports.bitcoin import Block
+from coordinator.ports.following import ChainReads, ChainWrites
+from coordinator.ports.leasing import DutyReads, DutyWrites
 from coordinator.ports.measuring import MeasuringReads
 from coordinator.ports.money import MoneyReads
 from coordinator.ports.operating import OperatorReads, OperatorWrites
+from coordinator.ports.timing import TimerReads, TimerWrites
 from coordinator_core.units import Height, UnixTime
 
 F = TypeVar("F", bound=Fact)
-NOBODY: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 class InboxClass(IntEnum):
@@ -65,46 +64,6 @@ class LaneRecord(Struct, frozen=True):
     """Why the competition is stopped."""
 
 
-class DutyRow(Struct, frozen=True):
-    """An open duty as claimed: only the highest fence may complete it."""
-
-    id: str
-    lane: str
-    channel: str
-    kind: str
-    args: bytes
-    attempts: int
-    failures: int
-    fence: int
-    v: int = 1
-    """Version of `args`."""
-    protective: bool = True
-    """Goes on while its competition is stopped."""
-    request_id: str = ""
-    """Which request it is done for, see `correlation`."""
-    defect: str = ""
-    """Class of the exception that the last attempt ended with, when it was a defect of ours."""
-    defects: int = 0
-    """How often in a row it was the same one."""
-    error: str | None = None
-    """What the last attempt failed with."""
-
-
-class Due(Struct, frozen=True):
-    """A duty that could be leased now."""
-
-    id: str
-    lane: str
-    channel: str
-    urgency: Urgency
-    due_at: float
-    protective: bool
-
-
-Choose = Callable[[Sequence[Due]], Collection[str]]
-"""Which of the due duties are leased, by id."""
-
-
 class TransitionRow(Struct, frozen=True):
     """One line of the transition log."""
 
@@ -115,57 +74,7 @@ class TransitionRow(Struct, frozen=True):
     at: UnixTime
 
 
-class Watch(Struct, frozen=True, order=True):
-    """Something to look for in blocks: a transaction ("t", txid) or the spend of an outpoint ("o", "txid:vout").
-
-    That is enough: every transaction of a competition has a txid that is known before it can be in a block, or spends
-    an output that is watched, so nothing has to be looked for by its scriptPubKey. Coins of the wallet are read from
-    the node's UTXO set when they are needed.
-    """
-
-    keytype: str
-    key: str
-
-
-class Search(Struct, frozen=True):
-    """A watch whose past has to be searched from `height` on."""
-
-    lane: str
-    watch: Watch
-    height: Height
-
-
-class BlockHeader(Struct, frozen=True):
-    """The chain cursor: the last block whose hits are stored."""
-
-    height: Height
-    block_hash: str
-    time: UnixTime
-    median_time_past: UnixTime
-
-
-class Hit(Struct, frozen=True):
-    """A watched thing was found in a block."""
-
-    lane: str
-    watch: Watch
-    txid: str
-
-
-class Wake(Struct, frozen=True):
-    """When a lane has to be looked at again although nothing happened."""
-
-    wall: UnixTime | None = None
-    domain: UnixTime | None = None
-    height: Height | None = None
-    median: UnixTime | None = None
-    """By median time past."""
-
-
-NEVER = Wake()
-
-
-class Transaction(AlertWrites, AuditWrites, OperatorWrites, Protocol):
+class Transaction(AlertWrites, AuditWrites, ChainWrites, DutyWrites, OperatorWrites, TimerWrites, Protocol):
     """One write transaction."""
 
     async def create_lane(self, lane: str, state: bytes, tag: str, now: UnixTime) -> None:
@@ -220,84 +129,6 @@ class Transaction(AlertWrites, AuditWrites, OperatorWrites, Protocol):
         """A stopped lane goes on: what was parked is new again, and its duties are due."""
         ...
 
-    async def want_duties(
-        self,
-        lane: str,
-        wanted: Mapping[str, tuple[str, str, bytes]],
-        now: float,
-        protective: Collection[str] = (),
-    ) -> None:
-        """Open what is wanted and new (id → channel, kind, args); what is open or dead and not wanted becomes
-        obsolete. The ids in `protective` go on while the lane is stopped.
-        """
-        ...
-
-    async def set_wake(self, lane: str, wake: Wake, budget: Wake = NEVER) -> None:
-        """Replace the lane's timers, and the moments by which it should have left its state."""
-        ...
-
-    async def set_watches(self, lane: str, watches: Mapping[Watch, Height]) -> None:
-        """Add watches, each with the height from which it has to be looked for; up to the cursor that is the past and
-        has to be searched. Known ones stay, except that an earlier height counts.
-        """
-        ...
-
-    async def watching(self, transactions: Collection[str], outpoints: Collection[str]) -> Sequence[tuple[str, Watch]]:
-        """(lane, watch) of whoever looks for one of these txids, or for a spend of one of these "txid:vout"."""
-        ...
-
-    async def claim(
-        self,
-        now: float,
-        lease: float,
-        owner: str,
-        limits: Mapping[str, int],
-        *,
-        full: Mapping[str, Collection[str]] = NOBODY,
-        choose: Choose | None = None,
-    ) -> Sequence[DutyRow]:
-        """Lease due duties, at most `limits` for each channel; fence and attempts go up by one. Of a stopped lane only
-        those that are protective, of the lanes that are `full` in a channel none of it. Without `choose` the most
-        urgent ones; it is given more than `limits`.
-        """
-        ...
-
-    async def extend(self, owner: str, until: float, ids: Collection[str]) -> Mapping[str, int]:
-        """Leases of `owner` end at `until`; fences by id of those that are still its own."""
-        ...
-
-    async def end_leases(self, now: float, owner: str | None = None) -> int:
-        """What an owner had leased is due at once; how much. Without an owner what anybody had: only for a process that
-        is alone on its database.
-        """
-        ...
-
-    async def set_back(self, now: float, seconds: float) -> int:
-        """The wall clock went back by so much, to `now`: open duties that wait, and leases, end as much earlier; how
-        many. None becomes due before `now`.
-        """
-        ...
-
-    async def end_long_waits(self, now: float, longest: float) -> int:
-        """Open duties that would wait for longer than `longest` seconds are due at once; how many."""
-        ...
-
-    async def complete(
-        self,
-        row: DutyRow,
-        status: str,
-        due_at: float,
-        error: str | None,
-        now: float,
-        defect: str = "",
-        *,
-        held: bool = False,
-    ) -> bool:
-        """Write an attempt's outcome; `defect` is the class of an exception of ours. False when the fence is stale:
-        then nothing changes. `held`: nothing was tried; the log of attempts gets no line for the same `error` again.
-        """
-        ...
-
     async def lanes_in(self, states: Collection[str]) -> Sequence[str]:
         """Lanes whose state has one of these tags."""
         ...
@@ -318,44 +149,14 @@ class Transaction(AlertWrites, AuditWrites, OperatorWrites, Protocol):
         """Store bytes under their SHA256 (hex)."""
         ...
 
-    async def fire_timers(
-        self,
-        wall: UnixTime,
-        domain: UnixTime,
-        height: Height,
-        *,
-        median: UnixTime | None = None,
-        limit: int = 500,
-    ) -> Sequence[str]:
-        """Lanes with a due timer; the timers are removed, at most `limit` of each clock."""
-        ...
-
     async def wake_lanes(self, lanes: Sequence[str], prio: int, source: str, kind: str, now: UnixTime) -> None:
         """One inbox row for each lane, which nothing else is the same as."""
         ...
 
-    async def add_hits(self, block: BlockHeader, hits: Sequence[Hit]) -> bool:
-        """Hits in a stored block. False, and nothing is written, when this block is not stored."""
-        ...
 
-    async def searched(self, searches: Sequence[Search], upto: Height) -> None:
-        """All blocks below `upto` were searched for them; one that has reached the cursor is done."""
-        ...
-
-    async def add_block(self, block: Block) -> None:
-        """Move the cursor one block on."""
-        ...
-
-    async def keep_block(self, block: Block) -> bool:
-        """Store a block below the cursor if none is stored at its height; True when it is stored now."""
-        ...
-
-    async def drop_tip(self) -> Sequence[str]:
-        """Roll the cursor one block back; the lanes that lost a hit."""
-        ...
-
-
-class Store(AlertReads, AuditReads, MeasuringReads, OperatorReads, MoneyReads, Protocol):
+class Store(
+    AlertReads, AuditReads, ChainReads, DutyReads, MeasuringReads, MoneyReads, OperatorReads, TimerReads, Protocol
+):
     """The database."""
 
     def write(self) -> AbstractAsyncContextManager[Transaction]:
@@ -382,22 +183,8 @@ class Store(AlertReads, AuditReads, MeasuringReads, OperatorReads, MoneyReads, P
         """A pin, if it is written."""
         ...
 
-    async def tip(self, *, first: bool = False) -> BlockHeader | None:
-        """The chain cursor; `first`: the lowest stored block, at which the database was made."""
-        ...
-
-    async def due(
-        self, now: float, limits: Mapping[str, int], full: Mapping[str, Collection[str]] = NOBODY
-    ) -> Sequence[Due]:
-        """Duties that could be claimed, see `claim`. A read: does not take the write lock."""
-        ...
-
     async def news(self, limit: int) -> Sequence[News]:
         """New inbox rows, of each class at most `limit`, those that wait longest. A read, no write lock."""
-        ...
-
-    async def unfilled_watches(self) -> Sequence[Search]:
-        """Watches that the past was not searched for yet, those with the lowest height first."""
         ...
 
     async def going_in(self, states: Collection[str]) -> Sequence[str]:
@@ -414,14 +201,4 @@ class Store(AlertReads, AuditReads, MeasuringReads, OperatorReads, MoneyReads, P
 
     async def last_activity(self, lane: str) -> UnixTime | None:
         """When anything of a competition was last observed (wall clock)."""
-        ...
-
-    async def timer_due(
-        self, wall: UnixTime, domain: UnixTime, height: Height, *, median: UnixTime | None = None
-    ) -> bool:
-        """True when a timer could fire. A read: does not take the write lock."""
-        ...
-
-    async def open_duties(self, lane: str) -> Sequence[tuple[str, str, int, str | None]]:
-        """(kind, id, attempts, last error) of open and dead duties."""
         ...

@@ -40,7 +40,7 @@ from coordinator.engine.chain.watching import keys_of
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.bitcoin import Block, BlockTransaction, Network, Tip
-from coordinator.ports.store import Watch
+from coordinator.ports.following import Watch
 from coordinator_core.transaction import OutPoint, Transaction, TxIn, TxOut
 from coordinator_core.units import Height, Sats, UnixTime
 from tests.support.blocks import coinbase, mined

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from coordinator.domain.facts import Fact, NeedsOperator
 from coordinator.engine.observer import Unobserved
-from coordinator.ports.store import DutyRow
+from coordinator.ports.leasing import DutyRow
 from tests.support.engines import Bench
 
 EVENTS_A_SECOND: Final = 20

@@ -11,7 +11,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
-from coordinator.ports.store import DutyRow
+from coordinator.ports.leasing import DutyRow
 
 
 class Boundary(StrEnum):

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from coordinator.domain.duties import Channel
-from coordinator.ports.store import DutyRow
+from coordinator.ports.leasing import DutyRow
 
 
 class Note(Struct, frozen=True):

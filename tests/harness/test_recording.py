@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.ports.store import DutyRow
+from coordinator.ports.leasing import DutyRow
 from tests.harness.recording import Note, Recording, RecordingObserver
 
 

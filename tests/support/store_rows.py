@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from coordinator.domain.facts import Fact
 from coordinator.ports.bitcoin import Block
-from coordinator.ports.store import BlockHeader, Store
+from coordinator.ports.following import BlockHeader
+from coordinator.ports.store import Store
 from coordinator_core.units import Height, UnixTime
 
 NOW = UnixTime(1_000)

@@ -11,7 +11,8 @@ from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.reading import load_lane
 from coordinator.adapters.store.timing import wake_of
 from coordinator.ports.auditing import LateRow, Moments, Stored
-from coordinator.ports.store import Wake, Watch
+from coordinator.ports.following import Watch
+from coordinator.ports.timing import Wake
 from coordinator_core.units import UnixTime
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.adapters.store import tables as t
 from coordinator.ports.bitcoin import Block
-from coordinator.ports.store import BlockHeader, Hit, Search, Watch
+from coordinator.ports.following import BlockHeader, Hit, Search, Watch
 from coordinator_core.units import Height
 
 KEYS_AT_ONCE: Final = 8_000

@@ -9,7 +9,8 @@ from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from coordinator.domain.duties import Urgency
-from coordinator.ports.store import Due, InboxClass
+from coordinator.ports.leasing import Due
+from coordinator.ports.store import InboxClass
 
 PAGE = 4
 """Candidates for each slot: enough to choose between competitions, few however many are due."""

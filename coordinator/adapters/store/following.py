@@ -14,7 +14,7 @@ from coordinator.adapters.store.prepared import with_next_trip
 from coordinator.domain.duties import urgency_of
 from coordinator.domain.versions import DUTIES
 from coordinator.ports import correlation
-from coordinator.ports.store import Watch
+from coordinator.ports.following import Watch
 from coordinator_core.units import Height
 
 REOPEN_SECONDS = 0.5

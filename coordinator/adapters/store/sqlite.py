@@ -27,8 +27,10 @@ from coordinator.adapters.store.retention import forget, leftovers
 from coordinator.adapters.store.schema import migrate
 from coordinator.adapters.store.timing import TimerQueries
 from coordinator.adapters.store.transaction import SqliteTransaction
+from coordinator.ports.following import BlockHeader, Search, Watch
+from coordinator.ports.leasing import NOBODY, Due
 from coordinator.ports.operating import Leftover
-from coordinator.ports.store import NOBODY, BlockHeader, Due, F, LaneRecord, News, Search, TransitionRow, Watch
+from coordinator.ports.store import F, LaneRecord, News, TransitionRow
 from coordinator_core.errors import InvalidInput
 from coordinator_core.units import Height, UnixTime
 

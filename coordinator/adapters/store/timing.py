@@ -17,7 +17,7 @@ from coordinator.adapters.store import statements as st
 from coordinator.adapters.store import tables as t
 from coordinator.adapters.store.prepared import with_next_trip
 from coordinator.ports import correlation
-from coordinator.ports.store import NEVER, Wake
+from coordinator.ports.timing import NEVER, Wake
 from coordinator_core.units import Height, UnixTime
 
 FIRED_AT_ONCE = 500

@@ -25,7 +25,8 @@ from coordinator.adapters.store.timing import TimerStatements
 from coordinator.domain.facts import Fact
 from coordinator.domain.versions import FACTS, STATES
 from coordinator.ports import correlation
-from coordinator.ports.store import NOBODY, Choose, DutyRow, LaneRecord
+from coordinator.ports.leasing import NOBODY, Choose, DutyRow
+from coordinator.ports.store import LaneRecord
 from coordinator_core.errors import Misuse
 from coordinator_core.units import UnixTime
 

@@ -22,7 +22,8 @@ from coordinator.engine.vitals import Vitals
 from coordinator.engine.wakeups import Wakeups, wait
 from coordinator.ports.bitcoin import Block, Chain, Tip
 from coordinator.ports.faults import Garbled, PortError, Unsuitable
-from coordinator.ports.store import BlockHeader, InboxClass, Store
+from coordinator.ports.following import BlockHeader
+from coordinator.ports.store import InboxClass, Store
 from coordinator_core.errors import Fault
 from coordinator_core.units import Height
 

@@ -12,7 +12,8 @@ from coordinator.engine.chain.fetching import Prefetch
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.wakeups import Wakeups
 from coordinator.ports.bitcoin import Block, Chain
-from coordinator.ports.store import BlockHeader, Hit, InboxClass, Search, Store, Transaction, Watch
+from coordinator.ports.following import BlockHeader, Hit, Search, Watch
+from coordinator.ports.store import InboxClass, Store, Transaction
 from coordinator_core.units import Height
 
 SEARCHED_AT_ONCE: Final = 32

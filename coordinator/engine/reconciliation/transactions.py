@@ -10,7 +10,7 @@ from coordinator.domain.facts import Built
 from coordinator.engine.reconciliation.ground import Ground
 from coordinator.ports.bitcoin import Outpoint, Place
 from coordinator.ports.faults import Unreachable
-from coordinator.ports.store import BlockHeader
+from coordinator.ports.following import BlockHeader
 from coordinator_core.errors import Fault
 
 

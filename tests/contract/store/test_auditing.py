@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from coordinator.adapters.store import auditing
 from coordinator.adapters.store.reading import load_lane
 from coordinator.ports.auditing import Moments
-from coordinator.ports.store import LaneRecord, Store, Wake, Watch
+from coordinator.ports.following import Watch
+from coordinator.ports.store import LaneRecord, Store
+from coordinator.ports.timing import Wake
 from coordinator_core.units import Height, UnixTime
 from tests.support.store_rows import NOW, STATE
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from coordinator.ports.store import Hit, Search, Store, Watch
+from coordinator.ports.following import Hit, Search, Watch
+from coordinator.ports.store import Store
 from coordinator_core.units import Height
 from tests.support.store_rows import block, header
 

@@ -9,7 +9,8 @@ import pytest
 
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.domain.duties import Urgency
-from coordinator.ports.store import Due, Store
+from coordinator.ports.leasing import Due
+from coordinator.ports.store import Store
 from coordinator_core.units import UnixTime
 
 NOW = UnixTime(1_000)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from coordinator.adapters.store.sqlite import SqliteStore
 from coordinator.domain import facts as f
 from coordinator.domain.facts import Fact
+from coordinator.ports.following import Hit, Watch
 from coordinator.ports.money import OpenBook, ReservedCoin
 from coordinator.ports.operating import Act
-from coordinator.ports.store import Hit, Store, Watch
+from coordinator.ports.store import Store
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b
 from tests.support.store_rows import NOW, STATE, STEP, block, header, put, want

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from coordinator.ports.store import Store, Wake
+from coordinator.ports.store import Store
+from coordinator.ports.timing import Wake
 from coordinator_core.units import Height, UnixTime
 
 

@@ -7,7 +7,8 @@ import hashlib
 
 import pytest
 
-from coordinator.ports.store import Store, Wake
+from coordinator.ports.store import Store
+from coordinator.ports.timing import Wake
 from coordinator_core.units import Height
 from tests.support import lanes as b
 from tests.support.store_rows import NOW, STATE, STEP, block

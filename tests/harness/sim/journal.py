@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from coordinator.engine.observer import Unobserved
-from coordinator.ports.store import DutyRow
+from coordinator.ports.leasing import DutyRow
 
 ENDED: Final = frozenset({"completed", "cancelled", "failed"})
 PATIENCE_SECONDS: Final = 3_600.0

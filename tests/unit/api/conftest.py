@@ -44,8 +44,8 @@ from coordinator.engine.engine import Engine
 from coordinator.engine.executors.services import Services
 from coordinator.ports.bitcoin import Block, Network, Tip
 from coordinator.ports.faults import Unreachable
+from coordinator.ports.following import BlockHeader, Hit, Watch
 from coordinator.ports.lightning import Liquidity
-from coordinator.ports.store import BlockHeader, Hit, Watch
 from coordinator_core.competition.documents import convert_strict
 from coordinator_core.competition.fees import FeeMarket, price_lines
 from coordinator_core.competition.terms import Terms

@@ -15,7 +15,8 @@ from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.components import ChainState
 from coordinator.engine.timers import TimerLoop
 from coordinator.ports.faults import Unreachable, Unsuitable
-from coordinator.ports.store import Wake, Watch
+from coordinator.ports.following import Watch
+from coordinator.ports.timing import Wake
 from coordinator_core.errors import Fault, Misuse
 from coordinator_core.units import Height, UnixTime
 from tests.support import lanes as b

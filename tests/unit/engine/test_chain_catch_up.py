@@ -18,7 +18,7 @@ from coordinator.engine.chain.lookout import ChainState, Lookout
 from coordinator.engine.vitals import Vitals
 from coordinator.ports.bitcoin import Block
 from coordinator.ports.faults import Garbled, Unreachable
-from coordinator.ports.store import Watch
+from coordinator.ports.following import Watch
 from coordinator_core.errors import Fault
 from coordinator_core.units import Height
 from tests.support import lanes as b

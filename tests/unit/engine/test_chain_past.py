@@ -7,7 +7,7 @@ import pytest
 from coordinator.domain.competitions.states import DeltaBroadcasted
 from coordinator.engine.chain import ChainLoop
 from coordinator.engine.chain.watching import SEARCHED_AT_ONCE
-from coordinator.ports.store import Watch
+from coordinator.ports.following import Watch
 from coordinator_core.units import Height
 from tests.support import lanes as b
 from tests.support.ports import DataChain, transaction

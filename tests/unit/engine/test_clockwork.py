@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from coordinator.engine.clockwork import Clockwork
-from coordinator.ports.store import BlockHeader
+from coordinator.ports.following import BlockHeader
 from coordinator_core.units import Height, UnixTime
 from tests.support.ports import Clock
 

@@ -17,7 +17,7 @@ from coordinator.engine.examination import EngineExamination
 from coordinator.engine.health import LATE_DUTY_SECONDS, LOOPS, STALE_SECONDS, Health, Status
 from coordinator.engine.metrics.publishing import publish
 from coordinator.engine.vitals import Hysteresis, Vitals
-from coordinator.ports.store import Wake
+from coordinator.ports.timing import Wake
 from coordinator_core.units import Height
 from tests.support import lanes as b
 from tests.support.chain import lag as see

@@ -20,7 +20,7 @@ from coordinator.engine.operators import lanes
 from coordinator.engine.operators.acting import By, House
 from coordinator.engine.submit import Decision, submit
 from coordinator.engine.worker import Worker
-from coordinator.ports.store import DutyRow
+from coordinator.ports.leasing import DutyRow
 from coordinator_core.competition.draft import read_draft
 from tests.support import lanes as b
 

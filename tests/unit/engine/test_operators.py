@@ -17,7 +17,7 @@ from coordinator.engine.operators.attention import FAILING, attention
 from coordinator.engine.operators.freezing import Freezer
 from coordinator.engine.operators.restoring import after_restore
 from coordinator.engine.submit import Conflict, UnknownCompetition
-from coordinator.ports.store import Hit, Watch
+from coordinator.ports.following import Hit, Watch
 from coordinator_core.errors import InvalidInput
 from coordinator_core.units import UnixTime
 from tests.support import lanes as b

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coordinator.domain.duties import Channel, Urgency
 from coordinator.engine.slots import DEFAULT_LIMITS, RESERVED, Slots, fair_share
-from coordinator.ports.store import Due
+from coordinator.ports.leasing import Due
 
 NUMBERS = count()
 

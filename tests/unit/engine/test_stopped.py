@@ -14,7 +14,7 @@ from coordinator.engine.duty import Again, Done, Outcome, Task
 from coordinator.engine.engine import Engine
 from coordinator.engine.slots import DEFAULT_LIMITS
 from coordinator.engine.worker import Worker
-from coordinator.ports.store import Hit, Watch
+from coordinator.ports.following import Hit, Watch
 from tests.support import lanes as b
 
 Execute = Callable[[Task[Any]], Awaitable[Outcome]]

@@ -8,7 +8,8 @@ import pytest
 from coordinator.domain import facts as f
 from coordinator.domain.competitions import states as s
 from coordinator.engine.timers import TimerLoop
-from coordinator.ports.store import Hit, Wake, Watch
+from coordinator.ports.following import Hit, Watch
+from coordinator.ports.timing import Wake
 from coordinator_core.units import Height, UnixTime
 from tests.support import lanes as b
 from tests.support.ports import BLOCK_SECONDS

@@ -14,8 +14,9 @@ from coordinator.adapters.store.retention import KEPT_BLOCKS
 from coordinator.adapters.store.sqlite import WAL_BYTES, WAL_PAGES, SqliteStore
 from coordinator.engine.clockwork import Clockwork
 from coordinator.engine.retention import AGES, BATCH, Retention
+from coordinator.ports.following import Watch
 from coordinator.ports.operating import Leftover
-from coordinator.ports.store import Wake, Watch
+from coordinator.ports.timing import Wake
 from coordinator_core.units import Height, UnixTime
 from tests.support import lanes as b
 from tests.support.ports import Clock

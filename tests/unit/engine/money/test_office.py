@@ -19,8 +19,8 @@ from coordinator.engine.money.needs import PATIENCE_SECONDS
 from coordinator.engine.operators.attention import Kind
 from coordinator.ports.bitcoin import Coin, FundingPlan, Outpoint
 from coordinator.ports.faults import Unreachable
+from coordinator.ports.following import Hit, Watch
 from coordinator.ports.lightning import InvoiceState, Liquidity, ListedInvoice
-from coordinator.ports.store import Hit, Watch
 from coordinator_core.errors import Fault
 from coordinator_core.units import Confirmations, Sats, UnixTime
 from tests.support import lanes as b

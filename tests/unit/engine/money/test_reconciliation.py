@@ -16,8 +16,8 @@ from coordinator.engine.money import office
 from coordinator.engine.operators.attention import Kind
 from coordinator.engine.reconciliation.run import Comparison
 from coordinator.ports.faults import Unreachable
+from coordinator.ports.following import BlockHeader, Hit, Watch
 from coordinator.ports.lightning import InvoiceState, ListedInvoice
-from coordinator.ports.store import BlockHeader, Hit, Watch
 from coordinator_core.errors import Fault
 from coordinator_core.units import Height, Sats, UnixTime
 from tests.support import lanes as b
