@@ -3,7 +3,9 @@ examples are drawn.
 """
 
 import gc
+from collections.abc import Generator
 
+import pytest
 from hypothesis import settings
 
 from tests.regtest.plugin import (
@@ -32,7 +34,17 @@ __all__ = [
 ]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of collected tests live until the end: no search for garbage has to look at them while they come."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
-    """Thousands of collected tests live until the end: no later search for garbage has to look at them."""
+    """Nor any later one."""
     gc.collect()
     gc.freeze()
