@@ -57,6 +57,11 @@ def test_no_migration_takes_away_what_the_release_before_reads(path: Path) -> No
     assert is_allowed(path.read_text())
 
 
+def test_what_brought_the_new_form_is_a_migration_itself() -> None:
+    said = [names(ast.parse(path.read_text())) for path in FILES]
+    assert {one["EXPANDED"] for one in said if "EXPANDED" in one} <= {one["revision"] for one in said}
+
+
 def test_migrations_are_found() -> None:
     assert len(FILES) >= 6
 
